@@ -1,0 +1,1 @@
+export { type ConnectionEvent, hookEnvironment } from "./connection-event.ts";

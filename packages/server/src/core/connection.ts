@@ -1,0 +1,56 @@
+import type { GroupSnapshot, Properties } from "./properties.ts";
+
+export const endReasons = [
+  "client",
+  "admin",
+  "expired",
+  "replaced",
+  "disabled",
+  "rejected",
+  "node-lost",
+  "shutdown",
+] as const;
+
+/** Why a connection ended; hooks read it as `VPN_DISCONNECT_REASON`. */
+export type EndReason = (typeof endReasons)[number];
+
+/**
+ * Where a row of the ledger stands. `reserved`: it holds its address while the connect hooks are asked.
+ * `admitted`: the daemon is being told yes. `open`: traffic can flow. `ended`: for good.
+ */
+export type ConnectionState = "reserved" | "admitted" | "open" | "ended";
+
+/** One row of the ledger. Times are ISO 8601 UTC, addresses canonical, bytes seen from the server. */
+export type Connection = {
+  id: string;
+  userId: string;
+  profileId: string;
+  nodeNumber: number;
+  listener: string;
+  protocol: "openvpn" | "wireguard";
+  /** Hooks' `VPN_CONNECTION_ID`: the certificate's common name, or the WireGuard public key. */
+  connectionId: string;
+  /** The driver's name of the tunnel (`Tunnel.key`); changes when a daemon is adopted again. */
+  tunnelKey: string;
+  attemptId: string;
+  ipv4: string | null;
+  ipv6: string | null;
+  originatingIp: string | null;
+  state: ConnectionState;
+  /** As they were after the scripts had their say. */
+  properties: Properties;
+  group: GroupSnapshot | null;
+  connectEventId: string;
+  disconnectEventId: string;
+  reservedAt: string;
+  admittedAt: string | null;
+  establishedAt: string | null;
+  endedAt: string | null;
+  endReason: EndReason | null;
+  /** What an administrator wants to know beside the reason: who refused, which failure. */
+  endDetail: string | null;
+  /** From the client. */
+  bytesIn: number;
+  /** To the client. */
+  bytesOut: number;
+};

@@ -1,0 +1,43 @@
+import type { AuthMethod } from "./credentials.ts";
+import type { ErrorCode } from "./errors.ts";
+import type { GroupSnapshot, Properties } from "./properties.ts";
+
+/** Who may come in, with what. */
+export type Allow = {
+  outcome: "allow";
+  attemptId: string;
+  userId: string;
+  authMethod: AuthMethod;
+  reason: string;
+  /** The user's properties with what the scripts changed for this session. */
+  properties: Properties;
+  group: GroupSnapshot | null;
+  /** What a script asked to save on the user's record; written when the connection is admitted. */
+  save: Properties;
+};
+
+export type Deny = {
+  outcome: "deny";
+  attemptId: string;
+  userId: string | null;
+  code: ErrorCode;
+  /** For the log: names things, holds no secret. */
+  reason: string;
+  /** For the person; never tells more than they may know. */
+  clientReason: string;
+};
+
+/** A question put to the user during authentication. */
+export type Challenge = {
+  outcome: "challenge";
+  attemptId: string;
+  userId: string;
+  /** Given back with the answer. */
+  stateId: string;
+  text: string;
+  /** Whether the answer may be shown while it is typed. */
+  echo: boolean;
+  responseRequired: boolean;
+};
+
+export type Decision = Allow | Deny | Challenge;

@@ -1,0 +1,55 @@
+/** What every kind of hook has in common. Defaults are the configuration's, already filled in. */
+export type HookTerms = {
+  name: string;
+  events: readonly HookEvent[];
+  /** Only a veto hook can stop a connection. */
+  veto: boolean;
+  deadlineMs: number;
+  /** What a veto hook that could not answer (time-out, missing program, crash) means. */
+  onFailure: "deny" | "allow";
+  /** Whether a refused user sees the last line the hook printed. */
+  showOutput: boolean;
+  retry: RetryPolicy;
+};
+
+export type HookEvent = "connect" | "disconnect";
+
+/** Backoff doubles from the first wait to the longest; after `attempts` tries a delivery is given up (`failed`). */
+export type RetryPolicy = { attempts: number; firstWaitMs: number; longestWaitMs: number };
+
+/** `waiting` for its time or its turn, `running` now, `done`, or `failed`: given up, kept until somebody decides. */
+export type DeliveryState = "waiting" | "running" | "done" | "failed";
+
+/** One telling of one event to one hook. */
+export type Delivery = {
+  id: string;
+  /** The same on every attempt, and for every hook told of the same event. */
+  eventId: string;
+  /** The ledger row (`Connection.id`). */
+  sessionId: string;
+  hook: string;
+  event: HookEvent;
+  veto: boolean;
+  state: DeliveryState;
+  /** Attempts begun so far. */
+  attempts: number;
+  /** Not before this time. */
+  nextAt: string;
+  createdAt: string;
+  finishedAt: string | null;
+  durationMs: number | null;
+  /** Bounded; what the hook printed on its last attempt. */
+  output: string | null;
+  /** Why the last attempt failed, in words. */
+  error: string | null;
+};
+
+/** How one attempt to tell a hook came out. `no` is an answer; `failed` is the lack of one. */
+export type Telling = {
+  answer: "yes" | "no" | "failed";
+  /** `missing` and `timed-out` name what an administrator must mend. */
+  failure: "missing" | "timed-out" | "crashed" | "unreachable" | null;
+  error: string | null;
+  output: string;
+  durationMs: number;
+};

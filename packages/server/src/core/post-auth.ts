@@ -1,0 +1,61 @@
+import type { DirectorySearch } from "./directory-search.ts";
+import type { ErrorCode } from "./errors.ts";
+import type { Properties } from "./properties.ts";
+import type { Secret } from "./secret.ts";
+
+/** What the active scripts ask of the pipeline, read from their globals (COMPATIBILITY: `AUTH_NULL`, `GROUP_SELECT`). */
+export type PostAuthTerms = {
+  loaded: boolean;
+  authNull: boolean;
+  groupSelect: boolean;
+};
+
+/** The arguments of `post_auth`, in Access Server's shapes and spelling; see COMPATIBILITY section 1. */
+export type PostAuthInput = {
+  authcred: {
+    username: string;
+    client_ip_addr: string;
+    client_hw_addr?: string;
+    static_response?: Secret;
+    /** Handed to a script only where it sets `RETAIN_PASSWORD`. */
+    password?: Secret;
+  };
+  attributes: {
+    vpn_auth: boolean;
+    reauth?: boolean;
+    client_info?: Record<string, string>;
+    auth_parms?: Record<string, string>;
+    log_service_name?: string;
+  };
+  authret: { status: 0; user: string; reason: string; proplist: Properties };
+  info: {
+    auth_method: string;
+    user_dn?: string;
+    search_base?: string;
+    radius_reply?: Record<number, string[]>;
+    saml_attr?: Record<string, string[]>;
+  };
+  directory?: { search: DirectorySearch; uname_attr: string };
+};
+
+/** What the scripts decided together. Anything unexpected has already become a denial with its own code. */
+export type PostAuthVerdict = {
+  outcome: "allow" | "deny";
+  user: string;
+  code: ErrorCode | null;
+  reason: string;
+  clientReason: string | null;
+  properties: Properties;
+  save: Properties;
+  printed: string;
+  traceback: string | null;
+  /** What the script should hear of but not fail for: an ignored key, a deprecated form. */
+  warnings: string[];
+  durationMs: number;
+};
+
+/** The active post-auth scripts as the pipeline sees them; compose puts the real ones in. */
+export interface PostAuth {
+  terms(): Promise<PostAuthTerms>;
+  decide(input: PostAuthInput): Promise<PostAuthVerdict>;
+}

@@ -1,0 +1,39 @@
+import type { ClientCertificate } from "./credentials.ts";
+import type { Secret } from "./secret.ts";
+
+/**
+ * Which tunnel of which daemon. `key` is the driver's own name for it, opaque to everybody else and never
+ * used again for another tunnel while the driver lives (OpenVPN's client ids start again at 0 after SIGUSR1).
+ */
+export type Tunnel = { profileId: string; listener: string; key: string };
+
+/** A VPN daemon asks whether somebody may come in (connect) or stay (reauth). It goes on serving meanwhile. */
+export type AccessRequest = {
+  kind: "connect" | "reauth";
+  tunnel: Tunnel;
+  protocol: "openvpn" | "wireguard";
+  username: string | undefined;
+  password: Secret | undefined;
+  certificate: ClientCertificate | undefined;
+  /** Canonical address the client comes from. */
+  clientAddress: string;
+  clientPort: number | undefined;
+  hardwareAddress: string | undefined;
+  /** Every `IV_*` and `UV_*` the client sent. */
+  clientInfo: Readonly<Record<string, string>>;
+  /** `X509_<depth>_<attr>` and `tls_serial_<depth>`, for scripts (`auth_parms`). */
+  certificateFields: Readonly<Record<string, string>>;
+};
+
+/** A tunnel as the daemon lists it: what is really there, against which the ledger is held after an attach. */
+export type LiveTunnel = {
+  tunnel: Tunnel;
+  commonName: string;
+  ipv4: string | undefined;
+  ipv6: string | undefined;
+  bytesIn: number;
+  bytesOut: number;
+};
+
+/** Bytes from (`in`) and to (`out`) the client since the tunnel began. */
+export type Traffic = { tunnel: Tunnel; bytesIn: number; bytesOut: number };

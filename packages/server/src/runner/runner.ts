@@ -1,0 +1,78 @@
+import type { DirectorySearch } from "../core/directory-search.ts";
+
+/**
+ * Runs an administrator's programs. A `ProgramRunner` starts one process for one call (script hooks); a `ScriptHost`
+ * keeps warm workers for one version of a script and is called for each attempt (post-auth). Both build the
+ * environment from nothing, use no shell, give the process a group of its own and kill that group at the deadline.
+ */
+export interface ProgramRunner {
+  run(program: Program): Promise<ProgramResult>;
+}
+
+export type Program = {
+  path: string;
+  args: readonly string[];
+  /** The whole environment; nothing of the daemon's is added. Values are passed as UTF-8 bytes, unchanged. */
+  environment: Readonly<Record<string, string>>;
+  /** Account name to run as, or undefined for the daemon's own. */
+  account: string | undefined;
+  workingDirectory: string;
+  stdin: string;
+  deadlineMs: number;
+  /** Standard output and error together are kept up to here; what is beyond is read and dropped. */
+  maxOutputBytes: number;
+};
+
+export type ProgramResult = {
+  outcome: "exited" | "signalled" | "timed-out" | "not-started";
+  exitStatus: number | null;
+  signal: string | null;
+  /** Why it could not be started, in words with the path. */
+  error: string | null;
+  output: string;
+  durationMs: number;
+};
+
+/** What loading a script tells about it, without calling it. */
+export type ScriptFacts = {
+  entry: "post_auth" | "post_auth_cr";
+  synchronous: boolean;
+  authNull: boolean;
+  retainPassword: boolean;
+  groupSelect: boolean;
+  staticChallenge: string | null;
+  staticChallengeEcho: boolean;
+  x509Track: readonly string[];
+};
+
+/** Where a script cannot be loaded: line (from 1) and column where known. */
+export type ScriptFault = { message: string; line: number | null; column: number | null };
+
+export type ScriptCall = {
+  /** JSON-ready arguments: `authcred`, `attributes`, `authret`, `info`. Secrets are already revealed or left out. */
+  arguments: Record<string, unknown>;
+  deadlineMs: number;
+  directorySearch?: DirectorySearch;
+};
+
+/** The raw outcome of one call: what came back is not judged here. */
+export type ScriptReturn =
+  | { outcome: "returned"; value: unknown; printed: string; warnings: string[]; durationMs: number }
+  | { outcome: "raised"; message: string; traceback: string; printed: string; durationMs: number }
+  | { outcome: "timed-out"; printed: string; durationMs: number }
+  | { outcome: "died"; message: string; printed: string; durationMs: number }
+  | { outcome: "too-busy"; printed: string; durationMs: number };
+
+/** Warm workers for one version of one script. */
+export interface ScriptHost {
+  readonly facts: ScriptFacts;
+  call(call: ScriptCall): Promise<ScriptReturn>;
+  /** Takes no new calls, waits for those under way up to their deadlines, then ends the workers. */
+  close(): Promise<void>;
+}
+
+/** Loads a script into a new host, or says why it cannot be. */
+export type LoadScript = (script: {
+  name: string;
+  text: string;
+}) => Promise<{ host: ScriptHost } | { fault: ScriptFault }>;

@@ -1,0 +1,228 @@
+import type { Group, User } from "../core/account.ts";
+import type { AddressRange } from "../core/address-range.ts";
+import type { AttemptRecord } from "../core/attempt.ts";
+import type { Connection, EndReason } from "../core/connection.ts";
+import type { ErrorCode } from "../core/errors.ts";
+import type { Delivery, DeliveryState, HookEvent } from "../core/hook.ts";
+import type { Properties, PropertyOwner } from "../core/properties.ts";
+
+/**
+ * The port to the database: one interface a noun, implemented for each engine and put through one suite of tests.
+ * Every method is one transaction and is durable when its promise resolves (`attempts` may be written in batches).
+ * Names of things are unique and compared as written. A missing thing is `undefined` or false, never an exception;
+ * a broken database is a SallyportError `store-unavailable`. Called by every stage; nobody holds a transaction open.
+ */
+export interface Store {
+  readonly accounts: AccountStore;
+  readonly settings: SettingStore;
+  readonly clientConfigs: ClientConfigStore;
+  readonly scripts: ScriptStore;
+  readonly attempts: AttemptStore;
+  readonly ledger: Ledger;
+  readonly deliveries: DeliveryStore;
+  close(): Promise<void>;
+}
+
+export interface AccountStore {
+  /** False where the user exists already. */
+  addUser(user: { id: string; passwordDigest: string | null; at: string }): Promise<boolean>;
+  user(id: string): Promise<(User & { passwordDigest: string | null }) | undefined>;
+  users(): Promise<User[]>;
+  setDisabled(id: string, disabled: boolean): Promise<boolean>;
+  setPasswordDigest(id: string, digest: string | null): Promise<boolean>;
+  /** Its properties go too. */
+  deleteUser(id: string): Promise<boolean>;
+  addGroup(group: Group): Promise<boolean>;
+  group(id: string): Promise<Group | undefined>;
+  groups(): Promise<Group[]>;
+  deleteGroup(id: string): Promise<boolean>;
+  /** Empty where the owner has none, or is no record at all (a directory's user). */
+  properties(owner: PropertyOwner): Promise<Properties>;
+  setProperties(owner: PropertyOwner, values: Properties): Promise<void>;
+  deleteProperty(owner: PropertyOwner, key: string): Promise<boolean>;
+}
+
+/** Access-Server-named settings: `auth.module.type`, `vpn.client.app_verify`, … */
+export interface SettingStore {
+  get(key: string): Promise<string | undefined>;
+  list(): Promise<Record<string, string>>;
+  set(key: string, value: string): Promise<void>;
+  delete(key: string): Promise<boolean>;
+}
+
+export type ClientConfigKind = "user-locked" | "auto-login" | "server-locked";
+
+/** A device's file as the server remembers it: no private key. */
+export type ClientConfig = {
+  id: string;
+  /** Null for server-locked ones. */
+  userId: string | null;
+  profileId: string;
+  kind: ClientConfigKind;
+  protocol: "openvpn" | "wireguard";
+  /** Certificate common name, or WireGuard public key: the connection's `connectionId`. */
+  connectionId: string;
+  /** Lower-case hex without leading zeros; null for WireGuard. */
+  serial: string | null;
+  createdAt: string;
+  expiresAt: string;
+  revokedAt: string | null;
+};
+
+export interface ClientConfigStore {
+  add(config: ClientConfig): Promise<void>;
+  get(id: string): Promise<ClientConfig | undefined>;
+  bySerial(serial: string): Promise<ClientConfig | undefined>;
+  list(filter?: { userId?: string; profileId?: string }): Promise<ClientConfig[]>;
+  /** False where there is none or it is revoked already. */
+  revoke(id: string, at: string): Promise<boolean>;
+}
+
+export type ScriptVersion = {
+  script: string;
+  /** From 1, counting up; never used again. */
+  version: number;
+  language: "python" | "typescript";
+  text: string;
+  sha256: string;
+  /** YAML or JSON text of its cases, where it was stored with some. */
+  cases: string | null;
+  createdAt: string;
+  createdBy: string;
+};
+
+export type ScriptSummary = { id: string; activeVersion: number | null; latestVersion: number; position: number };
+
+/** Post-auth scripts: named, versions immutable, at most one version of each active, run in order of `position`. */
+export interface ScriptStore {
+  /** Makes the script where there is none; the new version is not active. */
+  addVersion(version: Omit<ScriptVersion, "version">): Promise<ScriptVersion>;
+  version(script: string, version: number): Promise<ScriptVersion | undefined>;
+  versions(script: string): Promise<ScriptVersion[]>;
+  list(): Promise<ScriptSummary[]>;
+  /** Null deactivates. False where there is no such version. */
+  activate(script: string, version: number | null, at: string): Promise<boolean>;
+  /** Active versions in order. */
+  active(): Promise<ScriptVersion[]>;
+  /** Versions made active before, newest first: rollback takes the one before the present. */
+  activations(script: string): Promise<{ version: number | null; at: string }[]>;
+  /** Every name must be known; scripts left out follow in their old order. */
+  reorder(names: readonly string[]): Promise<boolean>;
+  remove(script: string): Promise<boolean>;
+}
+
+export interface AttemptStore {
+  /** Written soon, in batches; `flush` waits for it. */
+  record(attempt: AttemptRecord): void;
+  flush(): Promise<void>;
+  get(id: string): Promise<AttemptRecord | undefined>;
+  /** Newest first. */
+  list(filter: { userId?: string; since?: string; limit: number }): Promise<AttemptRecord[]>;
+  prune(before: string): Promise<number>;
+}
+
+/** One family's wish for an address: the fixed one, or the next free of the ranges, tried in order. */
+export type AddressWish = { fixed: string } | { ranges: readonly AddressRange[]; excluded: readonly AddressRange[] };
+
+export type Reservation = {
+  connection: Omit<Connection, "ipv4" | "ipv6">;
+  ipv4: AddressWish | null;
+  ipv6: AddressWish | null;
+};
+
+export type Reserved =
+  | { connection: Connection; replaced: Connection[] }
+  | {
+      refused: Extract<ErrorCode, "no-free-address" | "address-in-use">;
+      heldBy: string | null;
+      replaced: Connection[];
+    };
+
+/** The ledger. An address row belongs to one connection until `release`, which may come after the connection's end. */
+export interface Ledger {
+  /**
+   * Ends (`replaced`) whatever this user and device (`connectionId`) had in this profile and takes the addresses.
+   * The replaced connections end even where the reservation is refused; their addresses stay held until released.
+   * Addresses of a range go round: a freed one is not handed out again before the others.
+   */
+  reserve(reservation: Reservation): Promise<Reserved>;
+  /**
+   * In one transaction: the row becomes `admitted`, `save` is written to the user's record, and one waiting connect
+   * delivery is queued for each observer. False where the row has ended meanwhile.
+   */
+  admit(id: string, admission: { at: string; save: Properties; observers: readonly string[] }): Promise<boolean>;
+  established(id: string, at: string): Promise<void>;
+  /** A daemon adopted again knows the tunnel under a new key. */
+  rename(id: string, tunnelKey: string): Promise<void>;
+  traffic(counts: readonly { id: string; bytesIn: number; bytesOut: number }[]): Promise<void>;
+  /**
+   * Ends the row once, whoever asks first, and in the same transaction queues one disconnect delivery for each hook
+   * with a connect delivery (`subscribers` limits it to hooks that want the event). False where it had ended already.
+   * Counts, where given, replace the stored ones. `release` frees the addresses at once (the tunnel is gone).
+   */
+  end(
+    id: string,
+    end: {
+      at: string;
+      reason: EndReason;
+      detail: string | null;
+      counts: { bytesIn: number; bytesOut: number } | null;
+      release: boolean;
+      subscribers: readonly string[];
+    },
+  ): Promise<boolean>;
+  /** Frees the addresses a connection still holds. */
+  release(id: string): Promise<void>;
+  get(id: string): Promise<Connection | undefined>;
+  /** The connection, ended or not, that still holds addresses or is not ended under this tunnel. */
+  byTunnel(tunnel: { profileId: string; listener: string; key: string }): Promise<Connection | undefined>;
+  /** Not ended, or still holding an address, on this node. */
+  unfinished(filter: { nodeNumber: number; profileId?: string; listener?: string }): Promise<Connection[]>;
+  /** Newest first. `open` true: not ended. */
+  list(filter: {
+    userId?: string;
+    profileId?: string;
+    open?: boolean;
+    since?: string;
+    limit: number;
+  }): Promise<Connection[]>;
+}
+
+export interface DeliveryStore {
+  /**
+   * Begins telling a veto hook of a connect: the row stands as `running` before the hook is started, so that whoever
+   * dies, it is known to have been told. Undefined where the connection has ended meanwhile.
+   */
+  tell(telling: { sessionId: string; hook: string; at: string; leaseUntil: string }): Promise<Delivery | undefined>;
+  /**
+   * Takes waiting deliveries that are due, oldest first, and marks them running until `leaseUntil`: a lease that runs
+   * out makes them due again. A disconnect is due only when the connect of the same hook and connection is done or
+   * failed; a veto connect whose lease ran out becomes failed and is not run again. Hooks in `busy` are left out.
+   */
+  takeDue(due: { now: string; leaseUntil: string; limit: number; busy: readonly string[] }): Promise<Delivery[]>;
+  /** Records how an attempt came out; `retryAt` makes it waiting again. */
+  finish(
+    id: string,
+    result: {
+      at: string;
+      state: Extract<DeliveryState, "done" | "failed"> | { retryAt: string };
+      durationMs: number;
+      output: string;
+      error: string | null;
+    },
+  ): Promise<void>;
+  /** When the next waiting delivery is due, or undefined where none waits. */
+  nextDueAt(): Promise<string | undefined>;
+  /** Leases of a process that is known to be dead: what was running is due (or, for vetoes, failed) when `at` comes. */
+  abandonRunning(at: string): Promise<number>;
+  get(id: string): Promise<Delivery | undefined>;
+  list(filter: {
+    sessionId?: string;
+    state?: DeliveryState;
+    hook?: string;
+    event?: HookEvent;
+    limit: number;
+  }): Promise<Delivery[]>;
+  /** Makes a failed delivery waiting again with its attempts at 0. */
+  retry(id: string, at: string): Promise<boolean>;
+}
