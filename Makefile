@@ -1,0 +1,24 @@
+# `make run` starts a working Sallyport, `make test` runs every test. Both install what is missing first, as root.
+CONFIG ?= /etc/sallyport/sallyport.yaml
+NODE := node_modules/node/bin/node
+
+.PHONY: build run test check demo
+
+build:
+	@scripts/install-debian-packages
+	@scripts/install-npm-packages
+
+run: build
+	@bin/sallyport setup --config '$(CONFIG)'
+	@exec bin/sallyport serve --config '$(CONFIG)'
+
+# Types, lint, architecture and unit tests: under a minute, to run before each commit.
+check: build
+	@$(NODE) scripts/test.ts check
+
+# Everything, end-to-end with real daemons included. The last line is `N passed, N failed`.
+test: build
+	@$(NODE) scripts/test.ts all
+
+demo: build
+	@$(NODE) scripts/demo.ts
