@@ -1,4 +1,4 @@
-import type { Properties } from "./properties.ts";
+import type { GroupSnapshot, Properties } from "./properties.ts";
 
 /** A local account. Somebody known only to a directory has none, and may still have properties. */
 export type User = {
@@ -17,3 +17,10 @@ export type ResolvedAccount = {
   /** The user's own record, its group's and the default's, overlaid; `pvt_` and `conn_` are not inherited. */
   properties: Properties;
 };
+
+/** How other stages read accounts; compose puts the real lookup in. */
+export interface AccountLookup {
+  /** `overlay` is laid over the user's own record first: what a script asked to save, or the group it chose. */
+  resolve(userId: string, overlay?: Properties): Promise<ResolvedAccount>;
+  group(name: string): Promise<GroupSnapshot | undefined>;
+}

@@ -11,3 +11,12 @@ export type GroupSnapshot = {
   /** Canonical CIDRs from `group_subnets.N`, in the order of N; both families. */
   subnets: string[];
 };
+
+const secretProperties: ReadonlySet<string> = new Set(["pvt_password_digest", "pvt_google_auth_secret"]);
+
+/** The same properties with the values of those that hold secrets masked, for records, logs and listings. */
+export function maskSecrets(properties: Properties): Properties {
+  return Object.fromEntries(
+    Object.entries(properties).map(([key, value]) => [key, secretProperties.has(key) ? "[secret]" : value]),
+  );
+}

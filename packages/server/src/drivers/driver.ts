@@ -4,7 +4,7 @@ import type { AccessRequest, LiveTunnel, Traffic, Tunnel } from "../core/vpn-eve
  * The port every VPN daemon is driven through. Order of calls for one tunnel: the driver calls `asked`; later, once,
  * the lifecycle answers with `admit`, `refuse` or `challenge`; after `admit` the driver calls `established`, then
  * `traffic` now and then, and `gone` exactly once however the tunnel went. `gone` may come before the answer (the
- * client gave up): then the answer fails with `driver-failed`. After each attach to a daemon, first start or later,
+ * client gave up): then the answer fails with `connection-ended`. After each attach to a daemon, first start or later,
  * `attached` gets the daemon's own list, before any other call for that listener, and everything waits for its promise.
  */
 export interface Driver {

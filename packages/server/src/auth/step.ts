@@ -1,0 +1,62 @@
+import type { TraceEntry } from "../core/attempt.ts";
+import type { AuthMethod, Credentials } from "../core/credentials.ts";
+import type { ErrorCode } from "../core/errors.ts";
+import type { PostAuthInput, PostAuthTerms } from "../core/post-auth.ts";
+import type { GroupSnapshot, Properties } from "../core/properties.ts";
+import type { AccessRequest } from "../core/vpn-event.ts";
+
+/** Who asks, and for what: a VPN daemon's request, or an administrator's try on the command line. */
+export type AuthRequest = Omit<AccessRequest, "kind" | "tunnel" | "protocol"> & {
+  kind: "connect" | "reauth" | "authcli";
+  profileId: string | null;
+  protocol: AccessRequest["protocol"] | null;
+};
+
+/** What is known so far about one attempt; each step reads it and adds what it found. */
+export type Findings = {
+  request: AuthRequest;
+  at: Date;
+  credentials: Credentials;
+  /** From the certificate or the method; the canonical name once a method accepted it. */
+  userId: string | null;
+  /** A client config that belongs to one user makes it work for that user alone. */
+  configOwner: string | null;
+  terms: PostAuthTerms;
+  method: AuthMethod | null;
+  methodReason: string;
+  info: Omit<PostAuthInput["info"], "auth_method">;
+  properties: Properties;
+  group: GroupSnapshot | null;
+  save: Properties;
+  scriptInput: Record<string, unknown> | null;
+};
+
+type Told = Partial<Pick<TraceEntry, "printed" | "traceback" | "changes">>;
+
+/** A step lets the attempt pass with what it found, has nothing to say, or ends it. */
+export type StepOutcome =
+  | ({ outcome: "passed"; detail: string; found?: Partial<Findings> } & Told)
+  | { outcome: "skipped"; detail: string }
+  | ({
+      outcome: "denied";
+      code: ErrorCode;
+      reason: string;
+      clientReason?: string | null;
+      found?: Partial<Findings>;
+    } & Told);
+
+/** One check. It guarantees what the sentence at the top of its file says for every later step. */
+export type Step = { name: string; run(findings: Findings): Promise<StepOutcome> };
+
+export const passed = (detail: string, found: Partial<Findings> = {}): StepOutcome => ({
+  outcome: "passed",
+  detail,
+  found,
+});
+
+export const denied = (code: ErrorCode, reason: string, found: Partial<Findings> = {}): StepOutcome => ({
+  outcome: "denied",
+  code,
+  reason,
+  found,
+});

@@ -1,0 +1,104 @@
+/** Guarantees: the administrator's scripts, if any are active, said yes, and what they changed is in force. */
+import type { AccountLookup } from "../../core/account.ts";
+import type { PostAuth, PostAuthInput } from "../../core/post-auth.ts";
+import { maskSecrets, type Properties } from "../../core/properties.ts";
+import { denied, type Findings, type Step } from "../step.ts";
+
+export function runPostAuth(options: { postAuth: PostAuth; accounts: Pick<AccountLookup, "resolve"> }): Step {
+  /**
+   * The lookup that follows the scripts, in the group they chose. What they asked to save counts at once where the
+   * script asked for that order (GROUP_SELECT), otherwise from the next attempt on.
+   */
+  const lookUpAgain = async (user: string, changed: Properties, save: Properties, groupSelect: boolean) => {
+    const group = changed.conn_group;
+    const overlay = { ...(groupSelect && save), ...(group !== undefined && { conn_group: group }) };
+    return (await options.accounts.resolve(user, overlay)).properties;
+  };
+  return {
+    name: "post-auth",
+    async run(findings) {
+      const { terms, userId, properties } = findings;
+      if (!terms.loaded) return { outcome: "skipped", detail: "no post-auth script is active" };
+      if (userId === null) return denied("internal", "post-auth was reached with nobody named");
+      const input = scriptInput(findings, userId);
+      const verdict = await options.postAuth.decide(input);
+      const told = { printed: verdict.printed || null, traceback: verdict.traceback };
+      const recorded = recordable(input);
+      if (verdict.outcome === "deny") {
+        return {
+          outcome: "denied",
+          code: verdict.code ?? "script-denied",
+          reason: verdict.reason,
+          clientReason: verdict.clientReason,
+          found: { scriptInput: recorded },
+          ...told,
+        };
+      }
+      const changed = differing(verdict.properties, input.authret.proplist);
+      const after = { ...(await lookUpAgain(verdict.user, changed, verdict.save, terms.groupSelect)), ...changed };
+      return {
+        outcome: "passed",
+        detail: [verdict.reason, ...verdict.warnings].filter(Boolean).join("; ") || "the script said yes",
+        found: {
+          userId: verdict.user,
+          methodReason: verdict.reason || findings.methodReason,
+          properties: after,
+          save: verdict.save,
+          scriptInput: recorded,
+        },
+        changes: changesBetween(properties, after),
+        ...told,
+      };
+    },
+  };
+}
+
+function scriptInput(
+  { request, credentials, properties, terms, method, methodReason, info }: Findings,
+  userId: string,
+): PostAuthInput {
+  const vpn = request.kind !== "authcli";
+  return {
+    authcred: {
+      username: userId,
+      client_ip_addr: request.clientAddress,
+      ...(request.hardwareAddress !== undefined && { client_hw_addr: request.hardwareAddress }),
+      ...(credentials.staticResponse && { static_response: credentials.staticResponse }),
+      ...(credentials.password && { password: credentials.password }),
+    },
+    attributes: {
+      vpn_auth: vpn,
+      ...(vpn && {
+        reauth: request.kind === "reauth",
+        client_info: { ...request.clientInfo },
+        auth_parms: { ...request.certificateFields },
+      }),
+    },
+    authret: {
+      status: 0,
+      user: userId,
+      reason: methodReason,
+      proplist: terms.groupSelect ? {} : properties,
+    },
+    info: { auth_method: method ?? "local", ...info },
+  };
+}
+
+/** The input as the attempt keeps it: everything but the secrets. */
+function recordable({ authcred, directory: _directory, ...rest }: PostAuthInput): Record<string, unknown> {
+  const { password: _password, static_response: _response, ...credentials } = authcred;
+  const { authret } = rest;
+  return { authcred: credentials, ...rest, authret: { ...authret, proplist: maskSecrets(authret.proplist) } };
+}
+
+/** What a script returned otherwise than it was given: only that overrides the database for this session. */
+function differing(returned: Properties, given: Properties): Properties {
+  return Object.fromEntries(Object.entries(returned).filter(([key, value]) => given[key] !== value));
+}
+
+function changesBetween(before: Properties, after: Properties): Record<string, [string | null, string | null]> | null {
+  const keys = new Set([...Object.keys(before), ...Object.keys(after)]);
+  const changed = [...keys].filter((key) => before[key] !== after[key]);
+  if (changed.length === 0) return null;
+  return Object.fromEntries(changed.map((key) => [key, [before[key] ?? null, after[key] ?? null]]));
+}

@@ -1,0 +1,285 @@
+import type { AddressRange } from "../core/address-range.ts";
+import type { Connection, EndReason } from "../core/connection.ts";
+import type { Allow } from "../core/decision.ts";
+import { type ErrorCode, SallyportError } from "../core/errors.ts";
+import { newId } from "../core/id.ts";
+import type { Log } from "../core/log.ts";
+import type { AccessRequest, Traffic, Tunnel } from "../core/vpn-event.ts";
+import type { Admission, Driver } from "../drivers/driver.ts";
+import type { Ledger, Reserved } from "../store/store.ts";
+import { addressWishes, assignment } from "./addresses.ts";
+import { type ConnectionProfile, tunnelOf, tunnelText } from "./profile.ts";
+import { Releases } from "./releases.ts";
+
+export type ConnectionsOptions = {
+  ledger: Ledger;
+  driver: Pick<Driver, "disconnect">;
+  nodeNumber: number;
+  profile: (id: string) => ConnectionProfile | undefined;
+  /** Subnets of all groups, which the profiles' ranges leave to their members. */
+  groupSubnets: () => Promise<AddressRange[]>;
+  /** Hooks whose connect is queued at admission, and hooks that want to hear of the end. */
+  hooks: { observers: () => readonly string[]; subscribers: () => readonly string[] };
+  /** Deliveries were queued. */
+  queued: () => void;
+  log: Log;
+};
+
+type Counts = { bytesIn: number; bytesOut: number } | null;
+type End = { reason: EndReason; detail: string | null };
+
+/** How long a fixed address held by the device's own older tunnel is waited for, and a daemon's word on an ended one. */
+const releaseWaitMs = 8_000;
+const storeRetryMs = [250, 1_000, 5_000] as const;
+
+/** The ledger's verbs. It alone says when a row begins and ends; what it keeps in memory can be rebuilt from the ledger. */
+export class Connections {
+  readonly #options: ConnectionsOptions;
+  readonly #live = new Map<string, string>();
+  readonly #ending = new Map<string, End>();
+  readonly #releases = new Releases();
+  #endingAll: End | null = null;
+
+  constructor(options: ConnectionsOptions) {
+    this.#options = options;
+  }
+
+  /** Reserves the addresses and writes the row. Whatever this device had before ends as `replaced`. */
+  async open(
+    request: AccessRequest,
+    decision: Allow,
+  ): Promise<{ connection: Connection } | { refused: ErrorCode; reason: string }> {
+    const { tunnel, certificate } = request;
+    const profile = this.#options.profile(tunnel.profileId);
+    if (profile === undefined) return { refused: "internal", reason: `there is no profile ${tunnel.profileId}` };
+    const now = new Date().toISOString();
+    const groupSubnets = await this.#options.groupSubnets();
+    const reservation = {
+      ...addressWishes({ properties: decision.properties, group: decision.group, profile, groupSubnets }),
+      subscribers: this.#options.hooks.subscribers(),
+      connection: {
+        id: newId(),
+        userId: decision.userId,
+        profileId: tunnel.profileId,
+        nodeNumber: this.#options.nodeNumber,
+        listener: tunnel.listener,
+        protocol: request.protocol,
+        connectionId: certificate?.commonName ?? decision.userId,
+        tunnelKey: tunnel.key,
+        attemptId: decision.attemptId,
+        originatingIp: request.clientAddress,
+        state: "reserved" as const,
+        properties: decision.properties,
+        group: decision.group,
+        connectEventId: newId(),
+        disconnectEventId: newId(),
+        reservedAt: now,
+        admittedAt: null,
+        establishedAt: null,
+        endedAt: null,
+        endReason: null,
+        endDetail: null,
+        bytesIn: 0,
+        bytesOut: 0,
+      },
+    };
+    for (let last = false; ; last = true) {
+      const reserved = await this.#options.ledger.reserve(reservation);
+      await this.#endReplaced(reserved.replaced);
+      if ("connection" in reserved) {
+        this.#live.set(tunnelText(tunnel), reserved.connection.id);
+        return { connection: reserved.connection };
+      }
+      if (last || !(await this.#releasedSoon(reserved, decision.userId))) {
+        return { refused: reserved.refused, reason: refusalText(reserved) };
+      }
+    }
+  }
+
+  /** What the VPN daemon is told to give the client. */
+  admission(connection: Connection): Omit<Admission, "kind"> {
+    const profile = this.#options.profile(connection.profileId);
+    if (profile === undefined) throw new SallyportError("internal", `there is no profile ${connection.profileId}`);
+    return {
+      ipv4: assignment(connection.ipv4, connection.group, profile),
+      ipv6: assignment(connection.ipv6, connection.group, profile),
+      routes: profile.routes,
+      dns: profile.dns,
+    };
+  }
+
+  /** The row becomes admitted. False where it ended while the hooks were asked. */
+  async admit(connection: Connection, decision: Allow): Promise<boolean> {
+    const admitted = await this.#options.ledger.admit(connection.id, {
+      at: new Date().toISOString(),
+      save: decision.save,
+      observers: this.#options.hooks.observers(),
+    });
+    if (admitted) this.#options.queued();
+    return admitted;
+  }
+
+  /** Undoes a reservation that was not, or could not be, admitted: nothing of it stays. */
+  async withdraw(connection: Connection, end: End): Promise<void> {
+    await this.#end(connection.id, end, null, true);
+    this.#forget(connection);
+  }
+
+  /**
+   * The daemon did not take our yes. Where its tunnel is gone the addresses are free at once; otherwise nobody knows
+   * whether the client is in: the tunnel is ended, and the addresses stay held until the daemon says that it is gone.
+   */
+  async notAdmitted(connection: Connection, error: unknown): Promise<void> {
+    this.#options.log.warn({ connection: connection.id, error }, "the VPN daemon did not take the admission");
+    const gone = error instanceof SallyportError && error.code === "connection-ended";
+    const end: End = { reason: gone ? "client" : "node-lost", detail: "the VPN daemon did not take the admission" };
+    await this.#end(connection.id, end, null, gone);
+    if (gone) this.#forget(connection);
+    else await this.#disconnect(connection, end, true);
+  }
+
+  async established(tunnel: Tunnel): Promise<void> {
+    const id = await this.#idOf(tunnel);
+    if (id !== undefined)
+      await this.#persist("established", () => this.#options.ledger.established(id, new Date().toISOString()));
+  }
+
+  async traffic(counts: Traffic[]): Promise<void> {
+    const known = counts.flatMap(({ tunnel, bytesIn, bytesOut }) => {
+      const id = this.#live.get(tunnelText(tunnel));
+      return id === undefined ? [] : [{ id, bytesIn, bytesOut }];
+    });
+    if (known.length > 0) await this.#options.ledger.traffic(known);
+  }
+
+  /** The tunnel is really gone: the row ends if it had not, and the addresses are free again. */
+  async gone(tunnel: Tunnel, counts: Counts): Promise<void> {
+    const id = await this.#idOf(tunnel);
+    if (id === undefined) return;
+    const otherwise: End =
+      counts === null
+        ? { reason: "node-lost", detail: "the VPN daemon died" }
+        : (this.#endingAll ?? { reason: "client", detail: null });
+    await this.#end(id, this.#ending.get(id) ?? otherwise, counts, true);
+    this.#live.delete(tunnelText(tunnel));
+    this.#ending.delete(id);
+    this.#releases.announce(id);
+  }
+
+  /** Ends a connection from our side. The daemon's own word, with the last counts, is waited for within a bound. */
+  async kill(id: string, end: End, mayReturn = false): Promise<boolean> {
+    const connection = await this.#options.ledger.get(id);
+    if (connection === undefined || connection.state === "ended") return false;
+    if (connection.state === "reserved") {
+      await this.withdraw(connection, end);
+      return true;
+    }
+    this.#ending.set(id, end);
+    const released = this.#releases.wait(id, releaseWaitMs);
+    await this.#disconnect(connection, end, mayReturn);
+    if (!(await released)) await this.#end(id, end, null, false);
+    return true;
+  }
+
+  /** Ends all that a filter finds: a user's when the account is disabled, a client config's when it is revoked. */
+  async killAll(which: { userId?: string; connectionId?: string }, end: End): Promise<number> {
+    const unfinished = await this.#options.ledger.unfinished({ nodeNumber: this.#options.nodeNumber });
+    const chosen = unfinished.filter(
+      (connection) =>
+        connection.state !== "ended" &&
+        (which.userId === undefined || connection.userId === which.userId) &&
+        (which.connectionId === undefined || connection.connectionId === which.connectionId),
+    );
+    const ended = await Promise.all(chosen.map((connection) => this.kill(connection.id, end)));
+    return ended.filter(Boolean).length;
+  }
+
+  /** From now on a tunnel that goes without another reason went because of this. */
+  endingAll(end: End): void {
+    this.#endingAll = end;
+  }
+
+  /** A tunnel found alive after an attach belongs to this row; its key is new. */
+  async adopt(connection: Connection, tunnel: Tunnel, counts: { bytesIn: number; bytesOut: number }): Promise<void> {
+    this.#live.set(tunnelText(tunnel), connection.id);
+    const { ledger } = this.#options;
+    await ledger.rename(connection.id, tunnel.key);
+    if (connection.state === "admitted") await ledger.established(connection.id, new Date().toISOString());
+    if (connection.state === "ended")
+      await this.#disconnect({ ...connection, tunnelKey: tunnel.key }, lingering, false);
+    else await ledger.traffic([{ id: connection.id, ...counts }]);
+  }
+
+  /** A row whose tunnel was not there after an attach: it ends, its addresses are free. */
+  async lost(connection: Connection, end: End): Promise<void> {
+    await this.#end(connection.id, this.#ending.get(connection.id) ?? end, null, true);
+    this.#forget(connection);
+  }
+
+  async #endReplaced(replaced: readonly Connection[]): Promise<void> {
+    if (replaced.length > 0) this.#options.queued();
+    await Promise.all(replaced.map((old) => this.#disconnect(old, { reason: "replaced", detail: null }, false)));
+  }
+
+  async #disconnect(connection: Connection, end: End, mayReturn: boolean): Promise<void> {
+    const clientReason = `This connection was ended (${end.reason}).`;
+    await this.#options.driver.disconnect(tunnelOf(connection), { mayReturn, clientReason }).catch((error: unknown) => {
+      this.#options.log.warn(
+        { connection: connection.id, error },
+        "the VPN daemon could not be told to end a connection",
+      );
+    });
+  }
+
+  /** A fixed address that this same user's older tunnel still holds is worth a short wait: that tunnel was just ended. */
+  async #releasedSoon(reserved: Extract<Reserved, { refused: ErrorCode }>, userId: string): Promise<boolean> {
+    if (reserved.heldBy === null) return false;
+    const holder = await this.#options.ledger.get(reserved.heldBy);
+    if (holder === undefined) return true;
+    if (holder.userId !== userId || holder.state !== "ended") return false;
+    const released = this.#releases.wait(holder.id, releaseWaitMs);
+    await this.#disconnect(holder, { reason: "replaced", detail: null }, false);
+    return released;
+  }
+
+  async #end(id: string, end: End, counts: Counts, release: boolean): Promise<void> {
+    const at = new Date().toISOString();
+    const subscribers = this.#options.hooks.subscribers();
+    const ended = await this.#persist("end", () =>
+      this.#options.ledger.end(id, { at, ...end, counts, release, subscribers }),
+    );
+    if (ended) this.#options.queued();
+    else if (release) await this.#persist("release", () => this.#options.ledger.release(id));
+  }
+
+  #forget(connection: Connection): void {
+    this.#live.delete(tunnelText(tunnelOf(connection)));
+    this.#ending.delete(connection.id);
+    this.#releases.announce(connection.id);
+  }
+
+  async #idOf(tunnel: Tunnel): Promise<string | undefined> {
+    return this.#live.get(tunnelText(tunnel)) ?? (await this.#options.ledger.byTunnel(tunnel))?.id;
+  }
+
+  /** A tunnel's end happened whether or not the database can take it now: tried again, and by reconciling at the latest. */
+  async #persist<T>(what: string, write: () => Promise<T>): Promise<T> {
+    for (const waitMs of storeRetryMs) {
+      try {
+        return await write();
+      } catch (error) {
+        this.#options.log.error({ error }, `the ledger could not record ${what}; trying again`);
+        await new Promise((resolve) => setTimeout(resolve, waitMs));
+      }
+    }
+    return write();
+  }
+}
+
+const lingering: End = { reason: "replaced", detail: null };
+
+function refusalText({ refused, heldBy }: Extract<Reserved, { refused: ErrorCode }>): string {
+  return refused === "address-in-use"
+    ? `the fixed address is held by connection ${heldBy ?? "(unknown)"}`
+    : "every address of the range is held";
+}

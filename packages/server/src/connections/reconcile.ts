@@ -1,0 +1,53 @@
+import type { Connection } from "../core/connection.ts";
+import type { Log } from "../core/log.ts";
+import type { LiveTunnel } from "../core/vpn-event.ts";
+import type { Driver } from "../drivers/driver.ts";
+import type { Ledger } from "../store/store.ts";
+import type { Connections } from "./connections.ts";
+
+/**
+ * Holds the ledger against what a VPN daemon really has, after each attach. A tunnel is recognised by the address it
+ * was given and its certificate: addresses are given out by the ledger alone, so no other tunnel can have it. Rows
+ * without a tunnel end; tunnels without a row are ended: nobody stays in whom the ledger does not know.
+ */
+export async function reconcile(options: {
+  listener: { profileId: string; listener: string; sameDaemon: boolean };
+  tunnels: readonly LiveTunnel[];
+  nodeNumber: number;
+  ledger: Pick<Ledger, "unfinished">;
+  connections: Pick<Connections, "adopt" | "lost">;
+  driver: Pick<Driver, "disconnect">;
+  log: Log;
+}): Promise<void> {
+  const { listener, tunnels, nodeNumber, connections, log } = options;
+  const where = { profileId: listener.profileId, listener: listener.listener };
+  const rows = await options.ledger.unfinished({ nodeNumber, ...where });
+  const rowOf = new Map<LiveTunnel, Connection>();
+  for (const tunnel of tunnels) {
+    const row = rows.find((one) => isTheSame(one, tunnel));
+    if (row !== undefined) rowOf.set(tunnel, row);
+  }
+  const alive = new Set(rowOf.values());
+  const [found, missing] = [[...rowOf], rows.filter((row) => !alive.has(row))];
+  for (const [live, row] of found) await connections.adopt(row, live.tunnel, live);
+  for (const row of missing) {
+    await connections.lost(row, {
+      reason: row.state === "reserved" ? "rejected" : listener.sameDaemon ? "client" : "node-lost",
+      detail:
+        row.state === "reserved"
+          ? "Sallyport stopped while it was being admitted"
+          : "it was gone when Sallyport looked",
+    });
+  }
+  for (const { tunnel, commonName } of tunnels.filter((one) => !rowOf.has(one))) {
+    log.warn({ ...tunnel, commonName }, "a tunnel that the ledger does not know was ended");
+    await options.driver.disconnect(tunnel, { mayReturn: true, clientReason: null });
+  }
+  log.info({ ...where, kept: found.length, ended: missing.length }, "held the ledger against the VPN daemon");
+}
+
+function isTheSame(row: Connection, live: LiveTunnel): boolean {
+  const sameAddress =
+    live.ipv4 !== undefined ? row.ipv4 === live.ipv4 : live.ipv6 !== undefined && row.ipv6 === live.ipv6;
+  return sameAddress && row.state !== "reserved" && row.connectionId === live.commonName;
+}

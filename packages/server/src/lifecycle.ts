@@ -1,0 +1,110 @@
+import type { Pipeline } from "./auth/pipeline.ts";
+import type { Connections } from "./connections/connections.ts";
+import type { Connection } from "./core/connection.ts";
+import type { Allow } from "./core/decision.ts";
+import { clientReasonOf, type ErrorCode, SallyportError } from "./core/errors.ts";
+import type { Log } from "./core/log.ts";
+import type { AccessRequest } from "./core/vpn-event.ts";
+import type { Driver, DriverEvents } from "./drivers/driver.ts";
+import type { Vetoes } from "./hooks/veto.ts";
+
+/**
+ * The whole arrow: a VPN event goes through the auth pipeline (the post-auth scripts are its last step) to a decision,
+ * becomes a connection with its address and ledger row, is put to the connect hooks, and only then is the daemon told
+ * yes. Every exit on the way refuses and leaves nothing behind. docs/lifecycle.md draws it.
+ */
+export function createLifecycle(options: {
+  pipeline: Pipeline;
+  connections: Connections;
+  vetoes: Vetoes;
+  driver: Driver;
+  reconcile: DriverEvents["attached"];
+  /** The deadlines of scripts and hooks together: the client is told at the outset how long it may take. */
+  longestWaitMs: () => number;
+  /** How many attempts may be under way at once; more are told to come back. */
+  mostAttempts: number;
+  log: Log;
+}): DriverEvents {
+  const { pipeline, connections, vetoes, driver, log } = options;
+  let underWay = 0;
+
+  async function answer(request: AccessRequest): Promise<void> {
+    if (underWay >= options.mostAttempts) return refuse(request, "too-busy", "too many attempts are under way");
+    underWay += 1;
+    try {
+      await driver.announceWait(request.tunnel, options.longestWaitMs());
+      const decision = await pipeline.decide({ ...request, profileId: request.tunnel.profileId });
+      if (decision.outcome === "deny")
+        return await refuse(request, decision.code, decision.reason, decision.clientReason);
+      if (request.kind === "reauth") return await driver.admit(request.tunnel, stayAdmission);
+      await letIn(request, decision);
+    } catch (error) {
+      log.error({ ...request.tunnel, error }, "an attempt failed");
+      const code = error instanceof SallyportError ? error.code : "internal";
+      await refuse(request, code, error instanceof Error ? error.message : String(error));
+    } finally {
+      underWay -= 1;
+    }
+  }
+
+  /** Address and row, then the hooks, then the row is admitted, and last the daemon's yes. */
+  async function letIn(request: AccessRequest, decision: Allow): Promise<void> {
+    const opened = await connections.open(request, decision);
+    if ("refused" in opened) return refuse(request, opened.refused, opened.reason);
+    const { connection } = opened;
+    try {
+      const asked = await vetoes.ask(connection);
+      if (!asked.allowed) {
+        await connections.withdraw(connection, { reason: "rejected", detail: asked.reason });
+        return await refuse(request, asked.code, asked.reason, asked.clientReason);
+      }
+      if (!(await connections.admit(connection, decision))) {
+        return await refuse(request, "connection-ended", "the connection ended while it was being admitted");
+      }
+    } catch (error) {
+      await connections.withdraw(connection, { reason: "rejected", detail: String(error) });
+      throw error;
+    }
+    await tellYes(request, connection);
+  }
+
+  async function tellYes(request: AccessRequest, connection: Connection): Promise<void> {
+    try {
+      await driver.admit(request.tunnel, { kind: "connect", ...connections.admission(connection) });
+      log.info({ connection: connection.id, user: connection.userId, attempt: connection.attemptId }, "admitted");
+    } catch (error) {
+      await connections.notAdmitted(connection, error);
+    }
+  }
+
+  async function refuse(
+    request: AccessRequest,
+    code: ErrorCode,
+    reason: string,
+    clientReason?: string | null,
+  ): Promise<void> {
+    log.info({ ...request.tunnel, user: request.username, code, reason }, "refused");
+    const retry = code === "too-busy" || code === "address-in-use" ? { retryAfterSeconds: 5 } : {};
+    await driver
+      .refuse(request.tunnel, {
+        kind: request.kind,
+        reason,
+        clientReason: clientReason || clientReasonOf(code),
+        ...retry,
+      })
+      .catch((error: unknown) => log.warn({ ...request.tunnel, error }, "a refusal did not reach the VPN daemon"));
+  }
+
+  const observed = (what: string, done: Promise<void>) => {
+    done.catch((error: unknown) => log.error({ error }, `${what} could not be recorded; reconciling will mend it`));
+  };
+  return {
+    asked: (request) => void answer(request),
+    established: (tunnel) => observed("an established connection", connections.established(tunnel)),
+    traffic: (counts) => observed("byte counts", connections.traffic(counts)),
+    gone: (tunnel, counts) => observed("the end of a connection", connections.gone(tunnel, counts)),
+    attached: options.reconcile,
+  };
+}
+
+const stayAdmission = { kind: "reauth", ipv4: null, ipv6: null, routes: [], dns: [] } as const;
