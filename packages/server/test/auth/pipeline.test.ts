@@ -181,6 +181,7 @@ describe("the auth pipeline", () => {
       { script: () => ({ outcome: "deny", code: "script-denied", reason: "no" }) },
       {},
     ],
+    ["a name from a script that nobody can have", "script-bad-result", { script: () => ({ user: "a\nb" }) }, {}],
     ["prop_deny set by a script", "access-denied", { script: () => ({ properties: { prop_deny: "true" } }) }, {}],
   ])("refuses %s as %s", async (_what, code, options, more) => {
     expect(await codeOf(options, more)).toBe(code);

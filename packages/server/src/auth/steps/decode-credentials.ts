@@ -1,9 +1,8 @@
 /** Guarantees: the user name and password are clean text, and OpenVPN's challenge forms are taken apart. */
 import { Secret } from "../../core/secret.ts";
+import { isUserName } from "../../core/user-name.ts";
 import { denied, passed, type Step } from "../step.ts";
 
-/** OpenVPN raises CONNECT for longer names and then fails them itself. */
-const longestUsernameBytes = 64;
 const longestPasswordBytes = 4096;
 
 export const decodeCredentials: Step = {
@@ -11,7 +10,7 @@ export const decodeCredentials: Step = {
   async run({ request }) {
     const username = request.username === "" ? undefined : request.username;
     const password = request.password?.reveal();
-    if (username !== undefined && !isCleanName(username)) {
+    if (username !== undefined && !isUserName(username)) {
       return denied(
         "credentials-malformed",
         "the user name holds control characters or broken UTF-8, or is over 64 bytes",
@@ -49,10 +48,6 @@ export const decodeCredentials: Step = {
     });
   },
 };
-
-function isCleanName(name: string): boolean {
-  return Buffer.byteLength(name) <= longestUsernameBytes && name.isWellFormed() && !/\p{Cc}|\uFFFD/u.test(name);
-}
 
 function isCleanPassword(password: string): boolean {
   return Buffer.byteLength(password) <= longestPasswordBytes && password.isWellFormed() && !/\0/.test(password);

@@ -6,12 +6,12 @@ import { denied, type Findings, type Step } from "../step.ts";
 
 export function runPostAuth(options: { postAuth: PostAuth; accounts: Pick<AccountLookup, "resolve"> }): Step {
   /**
-   * The lookup that follows the scripts, in the group they chose. What they asked to save counts at once where the
-   * script asked for that order (GROUP_SELECT), otherwise from the next attempt on.
+   * The lookup that follows the scripts, in the group that they, or the address they gave, chose. What they asked to
+   * save counts at once where a script asked for that order (GROUP_SELECT), otherwise from the next attempt on.
    */
   const lookUpAgain = async (user: string, changed: Properties, save: Properties, groupSelect: boolean) => {
-    const group = changed.conn_group;
-    const overlay = { ...(groupSelect && save), ...(group !== undefined && { conn_group: group }) };
+    const placing = Object.entries(changed).filter(([key]) => key === "conn_group" || key === "conn_ip");
+    const overlay = { ...(groupSelect && save), ...Object.fromEntries(placing) };
     return (await options.accounts.resolve(user, overlay)).properties;
   };
   return {
