@@ -6,29 +6,45 @@ import type { DirectorySearch } from "../core/directory-search.ts";
  * environment from nothing, use no shell, give the process a group of its own and kill that group at the deadline.
  */
 export interface ProgramRunner {
+  /** Never rejects. Whatever the program did or failed to do is the result. */
   run(program: Program): Promise<ProgramResult>;
+  /** Looks at a file without running it: what would start it, and what is in the way. */
+  inspect(path: string): Promise<ProgramFacts>;
 }
+
+export type ProgramFacts = {
+  /** The program its first line names (`/bin/sh`), or null for a binary and for what cannot be read. */
+  interpreter: string | null;
+  /** Why it cannot be started, in words with the path and what to do; null where nothing is known to be wrong. */
+  fault: string | null;
+};
 
 export type Program = {
   path: string;
   args: readonly string[];
-  /** The whole environment; nothing of the daemon's is added. Values are passed as UTF-8 bytes, unchanged. */
+  /**
+   * The whole environment; nothing of the daemon's is added, and only HOME is replaced where `account` is given.
+   * Values are passed as UTF-8 bytes, unchanged.
+   */
   environment: Readonly<Record<string, string>>;
   /** Account name to run as, or undefined for the daemon's own. */
   account: string | undefined;
   workingDirectory: string;
   stdin: string;
   deadlineMs: number;
-  /** Standard output and error together are kept up to here; what is beyond is read and dropped. */
+  /** Standard output and error together, in the order written; beyond this the middle is dropped, the end is kept. */
   maxOutputBytes: number;
+  /** Aborting ends the program's whole process group at once, as its deadline does; the outcome is `signalled`. */
+  abort?: AbortSignal;
 };
 
 export type ProgramResult = {
   outcome: "exited" | "signalled" | "timed-out" | "not-started";
   exitStatus: number | null;
   signal: string | null;
-  /** Why it could not be started, in words with the path. */
+  /** Why it could not be started or was ended, in words with the path; null where the program decided itself. */
   error: string | null;
+  /** Valid text without NULs, whatever bytes were printed. */
   output: string;
   durationMs: number;
 };
