@@ -1,0 +1,92 @@
+import type { AddressRange } from "../core/address-range.ts";
+import type { HookTerms } from "../core/hook.ts";
+import type { Secret } from "../core/secret.ts";
+
+/**
+ * The whole configuration, valid and complete: defaults filled in, relative paths made absolute, secrets read,
+ * `${VARIABLES}` replaced. Only compose reads it; every stage gets the few values it needs.
+ */
+export type Config = {
+  /** The file it was read from, absolute. */
+  file: string;
+  dataDirectory: string;
+  database: { engine: "sqlite" } | { engine: "postgres"; url: Secret };
+  node: { number: number; url: string; hostName: string };
+  http: { listen: SocketAddress; publicUrl: string; tls: { certificateFile: string; keyFile: string } | null };
+  /** In the order they are asked; `connectScriptPath`, where given, is the first. */
+  hooks: HookConfig[];
+  scripts: ScriptsConfig;
+  /** So many wrong credentials within the window lock a user out until it has passed. */
+  lockOut: { failures: number; windowMs: number };
+  geoIp: { database: string } | null;
+  profiles: ProfileConfig[];
+  /** What an administrator should hear of though it keeps nothing from starting; a sentence each, with its place. */
+  warnings: string[];
+};
+
+export type SocketAddress = { address: string; port: number };
+
+export type HookConfig = HookTerms & HookTarget;
+
+export type HookTarget =
+  | {
+      kind: "script";
+      path: string;
+      /** Undefined: the daemon's own account. */
+      account: string | undefined;
+      /** Also set eduVPN's earliest, unprefixed variable names. */
+      legacyVariableNames: boolean;
+    }
+  | { kind: "webhook"; url: string; secret: Secret | undefined }
+  | { kind: "module"; path: string };
+
+export type ScriptsConfig = {
+  /** Whom post-auth and module hosts run as when the daemon is root. */
+  account: string;
+  /** The interpreter, absolute. */
+  python: string;
+  /** One post-auth call may take so long. */
+  deadlineMs: number;
+  workers: number;
+  /** Calls one worker serves at once. */
+  threads: number;
+};
+
+export type ProfileConfig = {
+  id: string;
+  displayName: string;
+  ranges: { ipv4: AddressRange | null; ipv6: AddressRange | null };
+  /** Canonical CIDRs sent through the tunnel. */
+  routes: string[];
+  dns: string[];
+  forwarding: boolean;
+  nat: "masquerade" | "none";
+  /** Null: connections do not expire. */
+  sessionExpiryMs: number | null;
+  tunnel: OpenVpnManaged | OpenVpnAttached | WireGuardManaged | WireGuardAttached;
+};
+
+export type OpenVpnManaged = {
+  protocol: "openvpn";
+  mode: "managed";
+  listeners: Listener[];
+  /** Whether an answer is followed by the message that makes OpenVPN act on it at once. */
+  wakeUp: boolean;
+  renegotiateSeconds: number;
+};
+
+/** A server somebody else runs; `management` is the absolute path of its management socket. */
+export type OpenVpnAttached = { protocol: "openvpn"; mode: "attach"; management: string };
+
+export type WireGuardManaged = { protocol: "wireguard"; mode: "managed"; interface: string; listenPort: number };
+
+export type WireGuardAttached = { protocol: "wireguard"; mode: "attach"; interface: string };
+
+export type Listener = {
+  /** As configured, in canonical form: `udp/1194`, `udp/192.0.2.1:1194`, `udp/[::]:1194`. */
+  name: string;
+  transport: "udp" | "tcp";
+  /** Null: every address of the machine. */
+  address: string | null;
+  port: number;
+};

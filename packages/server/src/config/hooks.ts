@@ -1,0 +1,90 @@
+import { resolve } from "node:path";
+import type { z } from "zod";
+import type { HookTerms } from "../core/hook.ts";
+import { Secret } from "../core/secret.ts";
+import type { HookConfig, HookTarget } from "./config.ts";
+import { describeValue, type Path } from "./faults.ts";
+import { addFault, addWarning, type Reading, take } from "./reading.ts";
+import { hookSchemas } from "./schema.ts";
+import { readSecretFile } from "./secrets.ts";
+
+/** A hook and the keys it came from, for the checks that compare hooks with each other and with the file system. */
+export type PlacedHook = { hook: HookConfig; path: Path; programPath: Path };
+
+const kinds = ["script", "webhook", "module"] as const;
+
+/** eduVPN's `connectScriptPath`: a vetoing script hook of that name, with ten seconds, told of connect and disconnect. */
+export function connectScriptHook(reading: Reading, script: string): PlacedHook {
+  const written = hookSchemas.script.parse({ name: "connectScriptPath", script, veto: true, deadlineMs: 10_000 });
+  const path = ["connectScriptPath"];
+  return { path, programPath: path, hook: { ...termsOf(written), ...scriptTarget(reading, written) } };
+}
+
+/** Reads one entry of `hooks`. Its kind is the one key of script, webhook and module that it has. */
+export async function readHook(reading: Reading, value: unknown, path: Path): Promise<PlacedHook | undefined> {
+  const present = kinds.filter((kind) => typeof value === "object" && value !== null && kind in value);
+  const kind = present[0];
+  if (kind === undefined || present.length > 1) {
+    const found = kind === undefined ? describeValue(value) : present.join(" and ");
+    addFault(reading, { path, expected: "a hook: a name and one of script, webhook and module", found });
+    return undefined;
+  }
+  const hook = await readKind[kind](reading, value, path);
+  if (!hook) return undefined;
+  if (hook.veto && !hook.events.includes("connect"))
+    addFault(reading, { path: [...path, "events"], expected: "connect among a veto hook's events", found: "none" });
+  if (!hook.veto && valueHas(value, "onFailure"))
+    addWarning(reading, [...path, "onFailure"], "has no effect: without veto: true this hook can refuse nobody");
+  if (hook.retry.longestWaitMs < hook.retry.firstWaitMs) {
+    const { firstWaitMs, longestWaitMs } = hook.retry;
+    const at = [...path, "retry", "longestWaitMs"];
+    addFault(reading, { path: at, expected: `at least firstWaitMs (${firstWaitMs})`, found: String(longestWaitMs) });
+  }
+  return { hook, path, programPath: [...path, kind] };
+}
+
+const valueHas = (value: unknown, key: string) => typeof value === "object" && value !== null && key in value;
+
+type ReadKind = (reading: Reading, value: unknown, path: Path) => Promise<HookConfig | undefined>;
+
+const readKind: Record<(typeof kinds)[number], ReadKind> = {
+  script: async (reading, value, path) => {
+    const written = take(reading, hookSchemas.script, value, path);
+    return written && { ...termsOf(written), ...scriptTarget(reading, written) };
+  },
+  webhook: async (reading, value, path) => {
+    const written = take(reading, hookSchemas.webhook, value, path);
+    if (!written) return undefined;
+    const { secret, secretFile } = written;
+    const at = [...path, "secretFile"];
+    if (secret !== undefined && secretFile !== undefined)
+      addFault(reading, { path: at, expected: "one of secret and secretFile", found: "both" });
+    const fromFile = secretFile === undefined ? undefined : await readSecretFile(reading, at, secretFile);
+    const text = secret === undefined ? undefined : new Secret(secret);
+    return { ...termsOf(written), kind: "webhook", url: written.webhook, secret: fromFile ?? text };
+  },
+  module: async (reading, value, path) => {
+    const written = take(reading, hookSchemas.module, value, path);
+    return written && { ...termsOf(written), kind: "module", path: resolve(reading.directory, written.module) };
+  },
+};
+
+type WrittenTerms = Pick<z.output<typeof hookSchemas.script>, keyof HookTerms>;
+
+function termsOf(written: WrittenTerms): HookTerms {
+  const { name, veto, deadlineMs, showOutput, retry } = written;
+  return {
+    name,
+    events: [...new Set(written.events)],
+    veto,
+    deadlineMs,
+    onFailure: written.onFailure ?? "deny",
+    showOutput,
+    retry,
+  };
+}
+
+function scriptTarget(reading: Reading, written: z.output<typeof hookSchemas.script>): HookTarget {
+  const { script, account, legacyVariableNames } = written;
+  return { kind: "script", path: resolve(reading.directory, script), account, legacyVariableNames };
+}

@@ -1,0 +1,85 @@
+import type { z } from "zod";
+import { type AddressRange, parseRange } from "../core/address-range.ts";
+import type { ProfileConfig } from "./config.ts";
+import { describeValue, type Path } from "./faults.ts";
+import { addFault, type Reading, take, valueAt } from "./reading.ts";
+import { profileSchema } from "./schema.ts";
+
+/** A profile and the key it came from, for the checks that compare profiles with each other. */
+export type PlacedProfile = { profile: ProfileConfig; path: Path };
+
+/** Reads one entry of `profiles`. */
+export function readProfile(reading: Reading, value: unknown, path: Path): PlacedProfile | undefined {
+  const written = take(reading, profileSchema, value, path);
+  const oneProtocol = exactlyOne(reading, value, path, ["openvpn", "wireguard"]);
+  const oneMode = (["openvpn", "wireguard"] as const).every((protocol) => {
+    const inside = valueAt(value, [protocol]);
+    return inside === undefined || exactlyOne(reading, inside, [...path, protocol], ["managed", "attach"]);
+  });
+  if (!written) return undefined;
+  checkRanges(reading, written, path);
+  const tunnel = tunnelOf(written);
+  if (!oneProtocol || !oneMode || !tunnel) return undefined;
+  const { id, routes, dns, forwarding, nat } = written;
+  return {
+    path,
+    profile: {
+      id,
+      displayName: written.displayName ?? id,
+      ranges: { ipv4: written.ranges.ipv4 ?? null, ipv6: written.ranges.ipv6 ?? null },
+      routes: routes.map((route) => route.cidr),
+      dns,
+      forwarding,
+      nat,
+      sessionExpiryMs: written.sessionExpiry ?? null,
+      tunnel,
+    },
+  };
+}
+
+function exactlyOne(reading: Reading, value: unknown, path: Path, keys: readonly [string, string]): boolean {
+  if (typeof value !== "object" || value === null || Array.isArray(value)) return true;
+  const present = keys.filter((key) => key in value);
+  if (present.length === 1) return true;
+  const found = present.length === 0 ? (Object.keys(value).length === 0 ? describeValue(value) : "neither") : "both";
+  addFault(reading, { path, part: "key", expected: `one of ${keys.join(" and ")}`, found });
+  return false;
+}
+
+function tunnelOf(written: z.output<typeof profileSchema>): ProfileConfig["tunnel"] | undefined {
+  const { openvpn, wireguard } = written;
+  if (openvpn?.managed) {
+    const { listen, wakeUp, renegotiateSeconds } = openvpn.managed;
+    return { protocol: "openvpn", mode: "managed", listeners: listen, wakeUp, renegotiateSeconds };
+  }
+  if (openvpn?.attach !== undefined) return { protocol: "openvpn", mode: "attach", management: openvpn.attach };
+  if (wireguard?.managed) return { protocol: "wireguard", mode: "managed", ...wireguard.managed };
+  if (wireguard?.attach !== undefined) return { protocol: "wireguard", mode: "attach", interface: wireguard.attach };
+  return undefined;
+}
+
+/** Ranges whose addresses no client can hold. */
+const unusable = ["0.0.0.0/8", "127.0.0.0/8", "169.254.0.0/16", "224.0.0.0/3", "::/8", "fe80::/10", "ff00::/8"]
+  .map(parseRange)
+  .filter((range) => range !== undefined);
+
+export function overlap(a: AddressRange, b: AddressRange): boolean {
+  return a.family === b.family && a.first <= b.last && b.first <= a.last;
+}
+
+function checkRanges(reading: Reading, written: z.output<typeof profileSchema>, path: Path): void {
+  const at = [...path, "ranges"];
+  const { ipv4, ipv6 } = written.ranges;
+  if (!ipv4 && !ipv6) addFault(reading, { path: at, expected: "ipv4, ipv6 or both", found: "neither" });
+  for (const range of [ipv4, ipv6]) {
+    if (!range) continue;
+    const rangePath = [...at, `ipv${range.family}`];
+    const longest = range.family === 4 ? 30 : 126;
+    if (range.prefixLength > longest) {
+      const expected = `a range with room for the server and a client (/${longest} or larger)`;
+      addFault(reading, { path: rangePath, expected, found: range.cidr });
+    } else if (unusable.some((other) => overlap(range, other))) {
+      addFault(reading, { path: rangePath, expected: "a range of ordinary addresses", found: range.cidr });
+    }
+  }
+}
