@@ -14,7 +14,7 @@ export function checkMethod(options: {
 }): Step {
   return {
     name: "check method",
-    async run({ credentials }) {
+    async run({ credentials, request }) {
       const { username, password } = credentials;
       if (credentials.challenge) {
         return denied("challenge-unsupported", "an answer came to a challenge that was never put");
@@ -36,10 +36,14 @@ export function checkMethod(options: {
         const known = authMethods.some((one) => one === name) ? "is not set up here" : "is not known";
         return denied("no-auth-method", `the auth method ${JSON.stringify(name)} ${known}`, { userId: username });
       }
-      const result = await method.check({ username, password });
+      const { clientAddress, hardwareAddress } = request;
+      const result = await method.check({ username, password, clientAddress, hardwareAddress });
       const found = { userId: username, method: method.name, terms };
       if (result.outcome === "wrong") return denied("wrong-credentials", result.reason, found);
       if (result.outcome === "unreachable") return denied("method-unreachable", result.reason, found);
+      if (result.outcome === "challenged") {
+        return denied("challenge-unsupported", `${method.name} asks ${JSON.stringify(result.text)}`, found);
+      }
       return passed(result.reason, { ...found, userId: result.userId, methodReason: result.reason, info: result.info });
     },
   };
