@@ -49,7 +49,7 @@ export function readYaml(
   };
 
   const read = (node: unknown, path: Path, keyStart: number): unknown => {
-    const start = (node as { range?: [number] } | null)?.range?.[0] ?? keyStart;
+    const start = startOf(node) ?? keyStart;
     starts.set(keyOf(path), { key: keyStart, value: start });
     if (node === null || node === undefined) return null;
     if (isAlias(node)) return fault(path, start, "the value itself", "an alias (anchors and aliases are not read)");
@@ -57,7 +57,7 @@ export function readYaml(
       fault(path, start, "a value without an anchor", "one (anchors and aliases are not read)");
     if (path.length > deepest) return fault(path, start, `at most ${deepest} levels`, "one more");
     if (isMap(node)) return readMapping(node, path, start);
-    if (isSeq(node)) return node.items.map((item, i) => read(item, [...path, i], start));
+    if (isSeq(node)) return node.items.map((item, i) => read(item, [...path, i], startOf(item) ?? start));
     if (!isScalar(node)) return fault(path, start, "a value", "something else");
     return typeof node.value === "string" ? readString(node as Scalar<string>, path, start) : node.value;
   };
@@ -65,7 +65,7 @@ export function readYaml(
   const readMapping = (node: YAMLMap, path: Path, start: number): Record<string, unknown> => {
     const mapping: Record<string, unknown> = Object.create(null);
     for (const { key, value } of node.items) {
-      const keyStart = (key as { range?: [number] } | null)?.range?.[0] ?? start;
+      const keyStart = startOf(key) ?? start;
       if (!isScalar(key) || key.value === null) {
         fault(path, keyStart, "keys that are words", "something else");
         continue;
@@ -113,6 +113,10 @@ export function readYaml(
       writtenAt: (path) => written.get(keyOf(path)),
     },
   };
+}
+
+function startOf(node: unknown): number | undefined {
+  return (node as { range?: [number] | null } | null)?.range?.[0];
 }
 
 /** One slip often makes a row of errors: the first tells, and tabs tell on every line. */
