@@ -58,33 +58,55 @@ export function gatewayOf(range: AddressRange): string {
   return fromNumber(range.family, range.first + 1n);
 }
 
+/** The number of a canonical address: what comes before what, and which is next. */
+export function addressNumber(address: string): bigint {
+  return toNumber(ipaddr.parse(address));
+}
+
+/** The canonical address of a number; `addressNumber` turned round. */
+export function addressOf(family: 4 | 6, value: bigint): string {
+  return fromNumber(family, value);
+}
+
 /**
- * Every address of a range that a client may hold, beginning after `after` and going round once. Left out: the
- * network and broadcast address, the server's own, and whatever lies in an excluded range. Lazy, so a /64 is fine.
+ * The addresses of a range that a client may hold, as spans of numbers, both ends included, beginning after `after`
+ * and going round once. Left out: the network and broadcast address, the server's own, and whatever lies in an
+ * excluded range.
  */
+export function clientSpans(
+  range: AddressRange,
+  after: string | null,
+  excluded: readonly AddressRange[] = [],
+): [bigint, bigint][] {
+  const lowest = range.first + 2n;
+  const highest = range.family === 4 ? range.last - 1n : range.last;
+  if (highest < lowest) return [];
+  const cursor = after !== null && rangeHolds(range, after) ? addressNumber(after) + 1n : lowest;
+  const start = cursor < lowest || cursor > highest ? lowest : cursor;
+  const holes = excluded.filter((hole) => hole.family === range.family);
+  let spans: [bigint, bigint][] = [
+    [start, highest],
+    [lowest, start - 1n],
+  ];
+  for (const hole of holes) spans = spans.flatMap((span) => without(span, hole));
+  return spans.filter(([from, to]) => from <= to);
+}
+
+function without([from, to]: [bigint, bigint], hole: AddressRange): [bigint, bigint][] {
+  if (hole.last < from || hole.first > to) return [[from, to]];
+  return [
+    [from, hole.first - 1n],
+    [hole.last + 1n, to],
+  ];
+}
+
+/** The addresses of `clientSpans`, one by one. Lazy, so a /64 is fine. */
 export function* clientAddresses(
   range: AddressRange,
   after: string | null,
   excluded: readonly AddressRange[] = [],
 ): Generator<string> {
-  const lowest = range.first + 2n;
-  const highest = range.family === 4 ? range.last - 1n : range.last;
-  if (highest < lowest) return;
-  const cursor = after !== null && rangeHolds(range, after) ? toNumber(ipaddr.parse(after)) + 1n : lowest;
-  const start = cursor < lowest || cursor > highest ? lowest : cursor;
-  const spans: [bigint, bigint][] = [
-    [start, highest],
-    [lowest, start - 1n],
-  ];
-  for (const [from, to] of spans) {
-    for (let value = from; value <= to; ) {
-      const hole = excluded.find((r) => r.family === range.family && value >= r.first && value <= r.last);
-      if (hole) {
-        value = hole.last + 1n;
-        continue;
-      }
-      yield fromNumber(range.family, value);
-      value += 1n;
-    }
+  for (const [from, to] of clientSpans(range, after, excluded)) {
+    for (let value = from; value <= to; value += 1n) yield fromNumber(range.family, value);
   }
 }

@@ -128,6 +128,8 @@ export type Reservation = {
   connection: Omit<Connection, "ipv4" | "ipv6">;
   ipv4: AddressWish | null;
   ipv6: AddressWish | null;
+  /** Hooks that want the disconnect of the connections this one replaces, as in `end`. */
+  subscribers: readonly string[];
 };
 
 export type Reserved =

@@ -1,0 +1,125 @@
+import type { Transaction } from "kysely";
+import { type AddressRange, addressNumber, addressOf, clientSpans } from "../core/address-range.ts";
+import type { Tables } from "./schema.ts";
+import type { AddressWish } from "./store.ts";
+
+export type Taken =
+  | { address: string }
+  | { refused: "address-in-use"; heldBy: string }
+  | { refused: "no-free-address"; heldBy: null };
+
+/** Takes an address for a connection; the primary key of `addresses` is what keeps it from being held twice. */
+export async function takeAddress(trx: Transaction<Tables>, wish: AddressWish, holder: string): Promise<Taken> {
+  if ("fixed" in wish) {
+    if (await hold(trx, wish.fixed, holder)) return { address: wish.fixed };
+    const { connection_id } = await trx
+      .selectFrom("addresses")
+      .select("connection_id")
+      .where("address", "=", wish.fixed)
+      .executeTakeFirstOrThrow();
+    return { refused: "address-in-use", heldBy: connection_id };
+  }
+  for (const range of wish.ranges) {
+    const address = await takeFrom(trx, range, wish.excluded, holder);
+    if (address !== undefined) return { address };
+  }
+  return { refused: "no-free-address", heldBy: null };
+}
+
+export async function freeAddresses(trx: Transaction<Tables>, holder: string): Promise<void> {
+  await trx.deleteFrom("addresses").where("connection_id", "=", holder).execute();
+}
+
+/**
+ * The range's next free address, from where the last one was handed out. The number of queries does not grow with
+ * the range or with how many of it are held: either the next one is free, or the engine finds the nearest gap.
+ */
+async function takeFrom(
+  trx: Transaction<Tables>,
+  range: AddressRange,
+  excluded: readonly AddressRange[],
+  holder: string,
+): Promise<string | undefined> {
+  const cursor = await trx
+    .selectFrom("address_cursors")
+    .select("address")
+    .where("range", "=", range.cidr)
+    .executeTakeFirst();
+  for (const [from, to] of clientSpans(range, cursor?.address ?? null, excluded)) {
+    const number = await takeBetween(trx, range.family, from, to, holder);
+    if (number === undefined) continue;
+    const address = addressOf(range.family, number);
+    await trx
+      .insertInto("address_cursors")
+      .values({ range: range.cidr, address })
+      .onConflict((conflict) => conflict.column("range").doUpdateSet({ address }))
+      .execute();
+    return address;
+  }
+  return undefined;
+}
+
+async function takeBetween(
+  trx: Transaction<Tables>,
+  family: 4 | 6,
+  from: bigint,
+  to: bigint,
+  holder: string,
+): Promise<bigint | undefined> {
+  // Block by block. A block holds more addresses than a database can, so the first one has a gap or is the span's end.
+  for (let start = from; start <= to; ) {
+    if (await hold(trx, addressOf(family, start), holder)) return start;
+    const blockEnd = start | (PLACES - 1n);
+    const end = blockEnd < to ? blockEnd : to;
+    const gap = await firstGap(trx, family, start, end);
+    if (gap !== undefined && (await hold(trx, addressOf(family, gap), holder))) return gap;
+    start = end + 1n;
+  }
+  return undefined;
+}
+
+/** The nearest free address after `from`, which is held, up to `to`, which is in the same block. */
+async function firstGap(
+  trx: Transaction<Tables>,
+  family: 4 | 6,
+  from: bigint,
+  to: bigint,
+): Promise<bigint | undefined> {
+  const { block, place } = placeOf(family, from);
+  const row = await trx
+    .selectFrom("addresses as held")
+    .select("held.place")
+    .where("held.block", "=", block)
+    .where("held.place", ">=", place)
+    .where("held.place", "<", placeOf(family, to).place)
+    .where(({ not, exists, selectFrom }) =>
+      not(
+        exists(
+          selectFrom("addresses as next")
+            .select("next.place")
+            .whereRef("next.block", "=", "held.block")
+            .where("next.place", "=", (eb) => eb("held.place", "+", 1)),
+        ),
+      ),
+    )
+    .orderBy("held.place")
+    .limit(1)
+    .executeTakeFirst();
+  return row === undefined ? undefined : from + BigInt(Number(row.place) - place + 1);
+}
+
+async function hold(trx: Transaction<Tables>, address: string, holder: string): Promise<boolean> {
+  const result = await trx
+    .insertInto("addresses")
+    .values({ address, ...placeOf(address.includes(":") ? 6 : 4, addressNumber(address)), connection_id: holder })
+    .onConflict((conflict) => conflict.column("address").doNothing())
+    .executeTakeFirst();
+  return (result.numInsertedOrUpdatedRows ?? 0n) > 0n;
+}
+
+const PLACES = 2n ** 48n;
+
+function placeOf(family: 4 | 6, number: bigint): { block: string; place: number } {
+  if (family === 4) return { block: "4", place: Number(number) };
+  return { block: (number / PLACES).toString(16).padStart(20, "0"), place: Number(number % PLACES) };
+}

@@ -1,0 +1,209 @@
+import { type Kysely, sql, type Transaction } from "kysely";
+import { SallyportError } from "../core/errors.ts";
+import { newId } from "../core/id.ts";
+import type { Database } from "./database.ts";
+import { blockDisconnect, deliveryOf, failVetoes, unblockDisconnect } from "./delivery-rows.ts";
+import type { DeliveryTable, Tables } from "./schema.ts";
+import type { DeliveryStore } from "./store.ts";
+
+// Conditions of the partial indexes are written into the SQL, not bound: only then does an engine use the index.
+const ready = sql<boolean>`state = 'waiting' and blocked = 0`;
+const running = sql<boolean>`state = 'running'`;
+
+export function deliveryStore({ query, transaction }: Database): DeliveryStore {
+  return {
+    tell: ({ sessionId, hook, at, leaseUntil }) =>
+      transaction(async (trx) => {
+        const connection = await trx
+          .selectFrom("connections")
+          .select("connect_event_id")
+          .where("id", "=", sessionId)
+          .where("ended_at", "is", null)
+          .executeTakeFirst();
+        if (connection === undefined) return undefined;
+        const row = veto({ eventId: connection.connect_event_id, sessionId, hook, at, leaseUntil });
+        const result = await trx
+          .insertInto("deliveries")
+          .values(row)
+          .onConflict((conflict) => conflict.columns(["session_id", "hook", "event"]).doNothing())
+          .executeTakeFirst();
+        if ((result.numInsertedOrUpdatedRows ?? 0n) > 0n) return deliveryOf(row);
+        throw new SallyportError("conflict", `The hook ${hook} was told of the connection ${sessionId} before.`);
+      }),
+
+    takeDue: ({ now, leaseUntil, limit, busy }) =>
+      transaction(async (trx) => {
+        await failVetoes(trx, { at: now, leaseBefore: now });
+        const due = await dueDeliveries(trx, { now, limit, busy });
+        if (due.length === 0) return [];
+        const taken = await trx
+          .updateTable("deliveries")
+          .set((eb) => ({ state: "running", lease_until: leaseUntil, attempts: eb("attempts", "+", 1) }))
+          .where(
+            "id",
+            "in",
+            due.map(({ id }) => id),
+          )
+          .returningAll()
+          .execute();
+        return taken.sort(byAge).map(deliveryOf);
+      }),
+
+    finish: (id, { at, state, durationMs, output, error }) =>
+      transaction(async (trx) => {
+        const over = typeof state === "string";
+        const row = await trx
+          .updateTable("deliveries")
+          .set({
+            ...(over ? { state, finished_at: at } : { state: "waiting", next_at: state.retryAt }),
+            lease_until: null,
+            duration_ms: Math.round(durationMs),
+            output,
+            error,
+          })
+          .where("id", "=", id)
+          // One that is not running any more was given up, or taken by somebody else after its lease ran out.
+          .where("state", "=", "running")
+          .returning(["session_id", "hook", "event"])
+          .executeTakeFirst();
+        if (over && row?.event === "connect") await unblockDisconnect(trx, row);
+      }),
+
+    async nextDueAt() {
+      const heads = await readyHeads(query);
+      return heads.map(({ next_at }) => next_at).sort()[0];
+    },
+
+    abandonRunning: (at) =>
+      transaction(async (trx) => {
+        const failed = await failVetoes(trx, { at, leaseBefore: null });
+        const { numUpdatedRows } = await trx
+          .updateTable("deliveries")
+          .set({ state: "waiting", next_at: at, lease_until: null })
+          .where(running)
+          .executeTakeFirst();
+        return failed + Number(numUpdatedRows);
+      }),
+
+    async get(id) {
+      const row = await query.selectFrom("deliveries").selectAll().where("id", "=", id).executeTakeFirst();
+      return row && deliveryOf(row);
+    },
+
+    async list({ sessionId, state, hook, event, limit }) {
+      let select = query
+        .selectFrom("deliveries")
+        .selectAll()
+        .orderBy("created_at", "desc")
+        .orderBy("id", "desc")
+        .limit(limit);
+      if (sessionId !== undefined) select = select.where("session_id", "=", sessionId);
+      if (hook !== undefined) select = select.where("hook", "=", hook);
+      if (state !== undefined) select = select.where("state", "=", sql.lit(state));
+      if (event !== undefined) select = select.where("event", "=", event);
+      return (await select.execute()).map(deliveryOf);
+    },
+
+    retry: (id, at) =>
+      transaction(async (trx) => {
+        const row = await trx
+          .updateTable("deliveries")
+          .set({ state: "waiting", attempts: 0, next_at: at, finished_at: null })
+          .where("id", "=", id)
+          .where("state", "=", "failed")
+          // The connection it could have stopped was decided without it.
+          .where("veto", "=", 0)
+          .returning(["session_id", "hook", "event"])
+          .executeTakeFirst();
+        if (row?.event === "connect") await blockDisconnect(trx, row);
+        return row !== undefined;
+      }),
+  };
+}
+
+type Due = { now: string; limit: number; busy: readonly string[] };
+
+/**
+ * The oldest of what is due, hook by hook, so that neither a busy hook's backlog nor the many that wait behind an
+ * unfinished connect are ever read through.
+ */
+async function dueDeliveries(trx: Transaction<Tables>, { now, limit, busy }: Due): Promise<{ id: string }[]> {
+  const abandoned = trx
+    .selectFrom("deliveries")
+    .select(["id", "next_at"])
+    .where(running)
+    .where("lease_until", "<=", now)
+    .where("blocked", "=", 0);
+  const due = await (busy.length > 0 ? abandoned.where("hook", "not in", busy) : abandoned).limit(limit).execute();
+  for (const { hook, next_at } of await readyHeads(trx)) {
+    if (next_at > now || busy.includes(hook)) continue;
+    const rows = await trx
+      .selectFrom("deliveries")
+      .select(["id", "next_at"])
+      .where(ready)
+      .where("hook", "=", hook)
+      .where("next_at", "<=", now)
+      .orderBy("next_at")
+      .orderBy("id")
+      .limit(limit)
+      .execute();
+    due.push(...rows);
+  }
+  return due.sort(byAge).slice(0, limit);
+}
+
+/**
+ * For each hook that something is ready for, when its first is due. Steps from one hook's name to the next in the
+ * index: as many look-ups as there are hooks, whatever the backlog.
+ */
+async function readyHeads(query: Kysely<Tables>): Promise<{ hook: string; next_at: string }[]> {
+  const { rows } = await sql<{ hook: string; next_at: string }>`
+    with recursive hooks (hook) as (
+      select min(hook) from deliveries where ${ready}
+      union all
+      select (select min(d.hook) from deliveries d where d.state = 'waiting' and d.blocked = 0 and d.hook > hooks.hook)
+      from hooks where hooks.hook is not null
+    )
+    select hook, (
+      select min(d.next_at) from deliveries d where d.state = 'waiting' and d.blocked = 0 and d.hook = hooks.hook
+    ) as next_at
+    from hooks where hook is not null
+  `.execute(query);
+  return rows;
+}
+
+function byAge(a: { next_at: string; id: string }, b: { next_at: string; id: string }): number {
+  return compare(a.next_at, b.next_at) || compare(a.id, b.id);
+}
+
+function compare(a: string, b: string): number {
+  if (a === b) return 0;
+  return a < b ? -1 : 1;
+}
+
+function veto(given: {
+  eventId: string;
+  sessionId: string;
+  hook: string;
+  at: string;
+  leaseUntil: string;
+}): DeliveryTable {
+  return {
+    id: newId(),
+    event_id: given.eventId,
+    session_id: given.sessionId,
+    hook: given.hook,
+    event: "connect",
+    veto: 1,
+    state: "running",
+    attempts: 1,
+    next_at: given.at,
+    lease_until: given.leaseUntil,
+    blocked: 0,
+    created_at: given.at,
+    finished_at: null,
+    duration_ms: null,
+    output: null,
+    error: null,
+  };
+}

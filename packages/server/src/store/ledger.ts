@@ -1,0 +1,168 @@
+import { sql, type Transaction } from "kysely";
+import type { Connection } from "../core/connection.ts";
+import { writeProperties } from "./accounts.ts";
+import { freeAddresses, takeAddress } from "./addresses.ts";
+import { connectionOf, rowOf } from "./connection-rows.ts";
+import type { Database } from "./database.ts";
+import { queueConnects, queueDisconnects } from "./delivery-rows.ts";
+import { connectionLists } from "./ledger-lists.ts";
+import type { ConnectionTable, Tables } from "./schema.ts";
+import type { Ledger, Reservation, Reserved } from "./store.ts";
+
+/** How many byte counts one statement writes: few enough that whoever waits behind it does not notice. */
+const COUNTS_AT_ONCE = 250;
+
+export function ledger({ query, transaction }: Database): Ledger {
+  return {
+    ...connectionLists(query),
+
+    reserve: (reservation) => transaction((trx) => reserve(trx, reservation)),
+
+    admit: (id, { at, save, observers }) =>
+      transaction(async (trx) => {
+        const row = await trx
+          .updateTable("connections")
+          .set({ state: "admitted", admitted_at: at })
+          .where("id", "=", id)
+          .where("state", "=", "reserved")
+          .returningAll()
+          .executeTakeFirst();
+        if (row === undefined) return false;
+        await writeProperties(trx, { kind: "user", name: row.user_id }, save);
+        await queueConnects(trx, row, { at, hooks: observers });
+        return true;
+      }),
+
+    async established(id, at) {
+      await query
+        .updateTable("connections")
+        .set({ state: "open", established_at: at })
+        .where("id", "=", id)
+        .where("state", "=", "admitted")
+        .execute();
+    },
+
+    async rename(id, tunnelKey) {
+      await query.updateTable("connections").set({ tunnel_key: tunnelKey }).where("id", "=", id).execute();
+    },
+
+    /** Each count stands for itself: they go in as several transactions, so that an admission need not wait for all. */
+    async traffic(counts) {
+      for (let start = 0; start < counts.length; start += COUNTS_AT_ONCE) {
+        const rows = counts
+          .slice(start, start + COUNTS_AT_ONCE)
+          .map(({ id, bytesIn, bytesOut }) => sql`(${id}, cast(${bytesIn} as bigint), cast(${bytesOut} as bigint))`);
+        await sql`
+          with counts (id, bytes_in, bytes_out) as (values ${sql.join(rows)})
+          update connections set bytes_in = counts.bytes_in, bytes_out = counts.bytes_out
+          from counts where connections.id = counts.id and connections.ended_at is null
+        `.execute(query);
+      }
+    },
+
+    end: (id, end) =>
+      transaction(async (trx) => {
+        // The tunnel is gone, whoever noticed first that the connection is over.
+        if (end.release) await freeAddresses(trx, id);
+        const ended = await endRow(trx, id, end);
+        if (ended === undefined && end.release) await finish(trx, id);
+        return ended !== undefined;
+      }),
+
+    release: (id) =>
+      transaction(async (trx) => {
+        await freeAddresses(trx, id);
+        await finish(trx, id);
+      }),
+  };
+}
+
+async function reserve(
+  trx: Transaction<Tables>,
+  { connection, ipv4, ipv6, subscribers }: Reservation,
+): Promise<Reserved> {
+  const replaced = await endReplaced(trx, connection, subscribers);
+  const reserved: Connection = { ...connection, ipv4: null, ipv6: null };
+  for (const [family, wish] of [["ipv4", ipv4] as const, ["ipv6", ipv6] as const]) {
+    if (wish === null) continue;
+    const taken = await takeAddress(trx, wish, connection.id);
+    if ("refused" in taken) {
+      await freeAddresses(trx, connection.id);
+      return { ...taken, replaced };
+    }
+    reserved[family] = taken.address;
+  }
+  await trx.insertInto("connections").values(rowOf(reserved)).execute();
+  return { connection: reserved, replaced };
+}
+
+/** Their addresses stay held: the old tunnels are still there until the driver says that they are gone. */
+async function endReplaced(
+  trx: Transaction<Tables>,
+  by: Reservation["connection"],
+  subscribers: readonly string[],
+): Promise<Connection[]> {
+  const older = await trx
+    .selectFrom("connections")
+    .select("id")
+    .where("user_id", "=", by.userId)
+    .where("connection_id", "=", by.connectionId)
+    .where("profile_id", "=", by.profileId)
+    .where("ended_at", "is", null)
+    .orderBy("reserved_at")
+    .execute();
+  const replaced: Connection[] = [];
+  for (const { id } of older) {
+    const row = await endRow(trx, id, {
+      at: by.reservedAt,
+      reason: "replaced",
+      detail: "the same user and device connected again",
+      counts: null,
+      subscribers,
+    });
+    if (row !== undefined) replaced.push(connectionOf(row));
+  }
+  return replaced;
+}
+
+/** Ends the row and queues who is to be told, or does nothing where it has ended. */
+async function endRow(
+  trx: Transaction<Tables>,
+  id: string,
+  end: Omit<Parameters<Ledger["end"]>[1], "release">,
+): Promise<ConnectionTable | undefined> {
+  const row = await trx
+    .updateTable("connections")
+    .set((eb) => ({
+      state: "ended",
+      ended_at: end.at,
+      end_reason: end.reason,
+      end_detail: end.detail,
+      ...(end.counts ? { bytes_in: end.counts.bytesIn, bytes_out: end.counts.bytesOut } : {}),
+      finished: eb
+        .case()
+        .when(
+          eb.exists(
+            eb.selectFrom("addresses").select("address").whereRef("addresses.connection_id", "=", "connections.id"),
+          ),
+        )
+        .then(eb.lit(0))
+        .else(eb.lit(1))
+        .end(),
+    }))
+    .where("id", "=", id)
+    .where("ended_at", "is", null)
+    .returningAll()
+    .executeTakeFirst();
+  if (row !== undefined) await queueDisconnects(trx, row, { at: end.at, subscribers: end.subscribers });
+  return row;
+}
+
+async function finish(trx: Transaction<Tables>, id: string): Promise<void> {
+  await trx
+    .updateTable("connections")
+    .set({ finished: 1 })
+    .where("id", "=", id)
+    .where("ended_at", "is not", null)
+    .execute();
+}

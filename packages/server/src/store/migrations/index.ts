@@ -1,0 +1,10 @@
+import type { Migration } from "kysely/migration";
+import * as foundation from "./0001-foundation.ts";
+
+/**
+ * Every change of the schema, in order, by name. A list, not a folder that is read: what runs is what was built. A
+ * migration that was in a release is never changed; the next one mends it.
+ */
+export const migrations: Readonly<Record<string, Migration>> = {
+  "0001-foundation": foundation,
+};

@@ -1,0 +1,23 @@
+/** What passes between the thread that queries and the thread that has the database open. */
+export type Statement = { sql: string; parameters: readonly unknown[] };
+
+/** `statements` run in order; the answer is the last one's. The first that fails is the answer, and the rest do not run. */
+export type Request =
+  | { id: number; statements: readonly Statement[] }
+  /** Rolls back what is open, and that may be nothing: SQLite undoes a transaction by itself after some errors. */
+  | { id: number; rollback: true }
+  | { id: number; close: true };
+
+export type Rows = { rows: unknown[]; affected: number | null };
+
+/** `code` is SQLite's extended result code (`SQLITE_FULL`), or null for a fault of another kind. */
+export type Failure = { code: string | null; message: string };
+
+export type Response =
+  /** The first message: whether the file could be opened. */
+  | { opened: true }
+  | { opened: false; failure: Failure }
+  | { id: number; result: Rows }
+  | { id: number; failure: Failure };
+
+export type Opening = { file: string; busyTimeoutMs: number };

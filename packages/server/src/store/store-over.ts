@@ -1,0 +1,28 @@
+import { accountStore } from "./accounts.ts";
+import type { AttemptOptions } from "./attempt-queue.ts";
+import { attemptStore } from "./attempts.ts";
+import { clientConfigStore } from "./client-configs.ts";
+import type { Database } from "./database.ts";
+import { deliveryStore } from "./deliveries.ts";
+import { ledger } from "./ledger.ts";
+import { scriptStore } from "./scripts.ts";
+import { settingStore } from "./settings.ts";
+import type { Store } from "./store.ts";
+
+/** The store over any engine: the queries are the same, the engine is the database handed in. */
+export function storeOver(database: Database, attemptOptions?: AttemptOptions): Store {
+  const attempts = attemptStore(database, attemptOptions);
+  return {
+    accounts: accountStore(database),
+    settings: settingStore(database),
+    clientConfigs: clientConfigStore(database),
+    scripts: scriptStore(database),
+    attempts,
+    ledger: ledger(database),
+    deliveries: deliveryStore(database),
+    async close() {
+      await attempts.close();
+      await database.close();
+    },
+  };
+}
