@@ -1,0 +1,76 @@
+import { z } from "zod";
+import type { Connection } from "../../core/connection.ts";
+import { SallyportError } from "../../core/errors.ts";
+import type { Delivery } from "../../core/hook.ts";
+import { maskSecrets } from "../../core/properties.ts";
+import type { DeliveryStore, Ledger } from "../../store/store.ts";
+import { type CommandTable, command } from "../command.ts";
+import { id, limit, name, time } from "../input.ts";
+
+/** A row of the ledger as it is shown: secrets among its properties masked. */
+export type ConnectionView = Connection & { durationSeconds: number };
+
+export type ConnectionDetails = ConnectionView & { deliveries: Delivery[] };
+
+const mostDeliveries = 1000;
+
+/** The ledger, read, and the ending of a connection. */
+export function connectionCommands(deps: {
+  list: Ledger["list"];
+  get: Ledger["get"];
+  /** False where it had ended already. Ends it as `admin`. */
+  kill(id: string, options: { mayReturn: boolean }): Promise<boolean>;
+  deliveries: DeliveryStore["list"];
+}): CommandTable {
+  const existing = async (wanted: string): Promise<Connection> => {
+    const found = await deps.get(wanted);
+    if (!found) throw new SallyportError("not-found", `there is no connection ${JSON.stringify(wanted)}`);
+    return found;
+  };
+  const which = { userId: name.optional(), profileId: name.optional() };
+
+  return {
+    "connection-list": command({
+      summary: "Connections that have not ended, newest first.",
+      input: z.strictObject({ ...which, limit: limit(100_000) }),
+      run: async (filter) => (await deps.list({ ...filter, open: true })).map(viewOf),
+    }),
+    "connection-log": command({
+      summary: "Connections open and ended, newest first.",
+      input: z.strictObject({ ...which, since: time.optional(), limit: limit(100) }),
+      run: async (filter) => (await deps.list(filter)).map(viewOf),
+    }),
+    "connection-show": command({
+      summary: "One connection, and what its hooks were told.",
+      input: z.strictObject({ id }),
+      run: async (input): Promise<ConnectionDetails> => {
+        const connection = await existing(input.id);
+        const deliveries = await deps.deliveries({ sessionId: connection.id, limit: mostDeliveries });
+        return { ...viewOf(connection), deliveries };
+      },
+    }),
+    "connection-kill": command({
+      summary: "Ends a connection.",
+      input: z.strictObject({ id, mayReturn: z.boolean().default(false) }),
+      run: async ({ id: wanted, mayReturn }): Promise<ConnectionView> => {
+        await existing(wanted);
+        if (!(await deps.kill(wanted, { mayReturn }))) {
+          throw new SallyportError("conflict", `the connection ${wanted} has ended already`);
+        }
+        return viewOf(await existing(wanted));
+      },
+    }),
+  };
+}
+
+function viewOf(connection: Connection): ConnectionView {
+  const { properties, group, reservedAt, admittedAt, endedAt } = connection;
+  const begun = Date.parse(admittedAt ?? reservedAt);
+  const until = endedAt === null ? Date.now() : Date.parse(endedAt);
+  return {
+    ...connection,
+    properties: maskSecrets(properties),
+    group: group && { ...group, properties: maskSecrets(group.properties) },
+    durationSeconds: Math.max(0, Math.floor((until - begun) / 1000)),
+  };
+}

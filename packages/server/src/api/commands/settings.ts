@@ -1,0 +1,86 @@
+import { z } from "zod";
+import { authMethods } from "../../core/credentials.ts";
+import { SallyportError } from "../../core/errors.ts";
+import type { SettingStore } from "../../store/store.ts";
+import { type CommandTable, command } from "../command.ts";
+import { key, text } from "../input.ts";
+
+/** `id` is the key again: every thing in a list has one. */
+export type Setting = { id: string; key: string; value: string };
+
+/** A setting that is kept elsewhere: Access Server's name for something that is more than a text here. */
+export type SettingElsewhere = {
+  get(): Promise<string | undefined>;
+  set(value: string): Promise<void>;
+  /** False where there was none. */
+  delete(): Promise<boolean>;
+};
+
+/** Values that would lock everybody out are refused when they are set. */
+const allowed: Readonly<Record<string, readonly string[]>> = {
+  "auth.module.type": authMethods.filter((method) => method !== "autologin" && method !== "session"),
+};
+
+const secretKey = /(^|[._])(password|passwd|pw|bind_pw|secret|private_key)$/;
+
+/** Access-Server-named settings. Listings mask secrets; asking for one by name shows it. */
+export function settingCommands(deps: {
+  settings: SettingStore;
+  elsewhere: Readonly<Record<string, SettingElsewhere>>;
+}): CommandTable {
+  const { settings } = deps;
+  const keptElsewhere = (wanted: string) =>
+    Object.hasOwn(deps.elsewhere, wanted) ? deps.elsewhere[wanted] : undefined;
+  const unset = (wanted: string) => new SallyportError("not-found", `${wanted} is not set`);
+
+  return {
+    "config-set": command({
+      summary: "Sets a setting.",
+      input: z.strictObject({ key, value: text }),
+      run: async ({ key: wanted, value }): Promise<Setting> => {
+        const values = Object.hasOwn(allowed, wanted) ? allowed[wanted] : undefined;
+        if (values && !values.includes(value)) {
+          throw new SallyportError("invalid-input", `${wanted} must be one of ${values.join(", ")}`);
+        }
+        const elsewhere = keptElsewhere(wanted);
+        await (elsewhere ? elsewhere.set(value) : settings.set(wanted, value));
+        return shown(wanted, value);
+      },
+    }),
+    "config-get": command({
+      summary: "A setting's value.",
+      input: z.strictObject({ key }),
+      run: async ({ key: wanted }): Promise<Setting> => {
+        const elsewhere = keptElsewhere(wanted);
+        const value = await (elsewhere ? elsewhere.get() : settings.get(wanted));
+        if (value === undefined) throw unset(wanted);
+        return { id: wanted, key: wanted, value };
+      },
+    }),
+    "config-delete": command({
+      summary: "Deletes a setting, so that its default holds.",
+      input: z.strictObject({ key }),
+      run: async ({ key: wanted }) => {
+        const elsewhere = keptElsewhere(wanted);
+        if (!(await (elsewhere ? elsewhere.delete() : settings.delete(wanted)))) throw unset(wanted);
+        return { id: wanted };
+      },
+    }),
+    "config-list": command({
+      summary: "All settings; secrets are masked.",
+      input: z.strictObject({}),
+      run: async (): Promise<Setting[]> => {
+        const values = new Map(Object.entries(await settings.list()));
+        for (const [wanted, elsewhere] of Object.entries(deps.elsewhere)) {
+          const value = await elsewhere.get();
+          if (value !== undefined) values.set(wanted, value);
+        }
+        return [...values].sort(([a], [b]) => (a < b ? -1 : 1)).map(([wanted, value]) => shown(wanted, value));
+      },
+    }),
+  };
+}
+
+function shown(wanted: string, value: string): Setting {
+  return { id: wanted, key: wanted, value: secretKey.test(wanted) ? "[secret]" : value };
+}

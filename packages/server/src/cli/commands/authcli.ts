@@ -1,0 +1,78 @@
+import type { Command } from "commander";
+import type { AuthenticateResult } from "../../api/commands/authenticate.ts";
+import type { Cli } from "../cli.ts";
+import { Refusal } from "../failure.ts";
+import { visible } from "../for-people.ts";
+import { pythonDict } from "../python-repr.ts";
+
+/** As many questions as a chain of scripts may ask before something is taken to be wrong. */
+const mostQuestions = 20;
+
+/** `sallyport authcli -u USER`: one authentication, printed as Access Server's tool of that name prints it. */
+export function register(program: Command, cli: Cli): void {
+  program
+    .command("authcli")
+    .description("one authentication, without a VPN; the password and answers are asked, or a line each on stdin")
+    .requiredOption("-u, --user <name>", "who signs in")
+    .option("--client-address <address>", "the address the client is said to come from")
+    .action(async (options: { user: string; clientAddress?: string }) => {
+      const result = await authenticate(cli, options);
+      cli.print(result.shown, () => accessServerForm(result.shown));
+      if (result.refusal) throw result.refusal;
+    });
+}
+
+type Shown = {
+  status: "SUCCEED" | "FAIL";
+  reason: string;
+  user: string;
+  proplist?: Readonly<Record<string, string>>;
+  client_reason?: string;
+  auth_method?: string;
+  attemptId: string;
+  code?: string;
+};
+
+async function authenticate(
+  cli: Cli,
+  options: { user: string; clientAddress?: string },
+): Promise<{ shown: Shown; refusal?: Refusal }> {
+  const questions = cli.questions();
+  const password = await questions.ask({ prompt: "Password: ", echo: false, what: "the password" });
+  const request = { username: options.user, password, clientAddress: options.clientAddress };
+  let result = await cli.call<AuthenticateResult>("authenticate", request);
+  for (let asked = 0; result.outcome === "challenge" && asked < mostQuestions; asked += 1) {
+    if (!questions.onTerminal) cli.note(result.text);
+    const response = result.responseRequired
+      ? await questions.ask({ prompt: `${result.text} `, echo: result.echo, what: "the answer to a challenge" })
+      : "";
+    const challenge = { stateId: result.stateId, response };
+    result = await cli.call<AuthenticateResult>("authenticate", { ...request, challenge });
+  }
+  const { attemptId } = result;
+  if (result.outcome === "allow") {
+    const { reason, userId, properties, authMethod } = result;
+    const shown = { status: "SUCCEED", reason, user: userId, proplist: properties } as const;
+    return { shown: { ...shown, auth_method: authMethod, attemptId } };
+  }
+  if (result.outcome === "challenge") {
+    throw new Refusal({
+      code: "challenge-unsupported",
+      message: `more than ${mostQuestions} questions were asked`,
+      next: "Look at the post-auth script: it never stops asking.",
+    });
+  }
+  const { reason, userId, clientReason, code, next } = result;
+  const shown = { status: "FAIL", reason, user: userId ?? options.user } as const;
+  return {
+    shown: { ...shown, client_reason: clientReason, attemptId, code },
+    refusal: new Refusal({ code, message: reason, next }),
+  };
+}
+
+/** COMPATIBILITY: the heading, then one indented line a key, in this order where present. */
+function accessServerForm({ status, reason, user, proplist }: Shown): string {
+  const lines = [`status : ${status}`, `reason : ${visible(reason)}`, `user : ${visible(user)}`];
+  if (proplist !== undefined) lines.push(`proplist : ${pythonDict(proplist)}`);
+  return ["API METHOD: authenticate", ...lines.map((line) => `  ${line}`)].map((line) => `${line}\n`).join("");
+}
