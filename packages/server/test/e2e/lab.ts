@@ -22,6 +22,7 @@ export type Lab = AsyncDisposable & {
   network: Network;
   directory: string;
   configFile: string;
+  dataDirectory: string;
   /** Where the server is reached from the clients' namespaces. */
   serverAddress: string;
   hook: RecordingHook;
@@ -30,7 +31,9 @@ export type Lab = AsyncDisposable & {
   configure(changes?: Record<string, unknown>): Promise<void>;
   /** One command of the command line; `input` is its standard input. */
   sallyport(args: readonly string[], input?: string): Promise<CommandResult>;
-  /** The same with `--json`, parsed; throws with what was printed unless the exit status is 0. */
+  /** The same; throws with what was printed unless the exit status is 0. */
+  succeed(args: readonly string[], input?: string): Promise<string>;
+  /** The same with `--json`, parsed. */
   json<Result>(args: readonly string[], input?: string): Promise<Result>;
   /** Adds a local account with a password. */
   addUser(name: string, password: string): Promise<void>;
@@ -55,10 +58,11 @@ export async function openLab(options: LabOptions = {}): Promise<Lab> {
   const network = await createNetwork(run);
   const configFile = join(directory, "sallyport.yaml");
   const hook = await writeRecordingHook(join(directory, "hook"), options.hookBody);
+  const dataDirectory = join(directory, "data");
   const clients: Client[] = [];
 
   const sallyport: Lab["sallyport"] = (args, input) => runSallyport(configFile, args, input);
-  const succeed = async (args: readonly string[], input?: string): Promise<string> => {
+  const succeed: Lab["succeed"] = async (args, input) => {
     const { status, stdout, stderr } = await sallyport(args, input);
     if (status !== 0) throw new Error(`sallyport ${args.join(" ")} ended with ${status}: ${stderr}${stdout}`);
     return stdout;
@@ -67,7 +71,7 @@ export async function openLab(options: LabOptions = {}): Promise<Lab> {
   const daemon = createDaemon({ network, configFile, answers });
 
   const usual: Record<string, unknown> = {
-    dataDirectory: join(directory, "data"),
+    dataDirectory,
     node: { number: 7, url: "https://vpn.lab.example", hostName: SERVER_ADDRESS },
     connectScriptPath: hook.path,
     profiles: [
@@ -85,18 +89,20 @@ export async function openLab(options: LabOptions = {}): Promise<Lab> {
     // JSON is YAML.
     await writeFile(configFile, JSON.stringify({ ...usual, ...options.config, ...changes }, null, 2));
   };
-  await mkdir(join(directory, "data"), { mode: 0o700 });
+  await mkdir(dataDirectory, { mode: 0o700 });
   await configure();
 
   return {
     network,
     directory,
     configFile,
+    dataDirectory,
     serverAddress: SERVER_ADDRESS,
     hook,
     daemon,
     configure,
     sallyport,
+    succeed,
     json: async (args, input) => JSON.parse(await succeed([...args, "--json"], input)),
     addUser: async (name, password) => {
       await succeed(["user", "add", name, "--password-stdin"], `${password}\n`);

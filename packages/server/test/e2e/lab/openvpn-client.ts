@@ -34,6 +34,8 @@ export type Client = {
   timesConnected(): number;
   /** Addresses of its tunnel, from the interface itself. */
   addresses(): Promise<{ ipv4: string | undefined; ipv6: string | undefined }>;
+  /** Routes through the tunnel, as `ip route` words them: `10.99.0.0/16 via 10.42.0.1 dev tun0`. */
+  routes(): Promise<string[]>;
   /** Sends packets through the tunnel; true where every one was answered. */
   ping(target: string, options?: { count?: number; bytes?: number }): Promise<boolean>;
   running(): boolean;
@@ -93,6 +95,13 @@ export async function startClient(network: Network, directory: string, options: 
       const of = (family: string) =>
         device?.addr_info.find((info) => info.family === family && info.scope === "global")?.local;
       return { ipv4: of("inet"), ipv6: of("inet6") };
+    },
+    routes: async () => {
+      const { stdout } = await execute("ip", ["-n", place.name, "route", "show", "dev", "tun0"]);
+      const lines = stdout.split("\n").map((line) => line.trim().split(" "));
+      return lines.map(([target, ...words]) =>
+        words[0] === "via" ? `${target} via ${words[1]} dev tun0` : `${target} dev tun0`,
+      );
     },
     ping: async (target, { count = 3, bytes = 56 } = {}) => {
       const words = ["ping", "-n", "-q", "-i", "0.2", "-W", "5", "-c", `${count}`, "-s", `${bytes}`, target];

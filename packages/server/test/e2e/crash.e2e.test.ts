@@ -1,0 +1,204 @@
+import { expect, test } from "vitest";
+import { type ConnectionRow, heldAddresses } from "./lab/ledger.ts";
+import { type Client, inParallel, type Lab, openLab, until } from "./lab.ts";
+
+const password = "correct horse battery staple";
+const sequence = (name: string, count: number) => Array.from({ length: count }, (_, i) => `${name}${i + 1}`);
+const inside = sequence("inside", 30);
+const slow = sequence("slow", 8);
+const vetoed = sequence("vetoed", 2);
+const everybody = [...inside, ...slow, ...vetoed];
+
+// The slow ones and the vetoed ones are still being asked when something dies.
+const hookBody = `case "$VPN_EVENT$VPN_USER_ID" in Cslow*) sleep 6 ;; Cvetoed*) sleep 6; exit 1 ;; esac`;
+
+// A client otherwise waits for a minute before it believes that the server is gone.
+const impatient = ["--pull-filter", "ignore", "ping", "--ping", "2", "--ping-restart", "10"];
+
+type Crowd = { lab: Lab; clients: Map<string, Client>; start(names: readonly string[]): Promise<Client[]> };
+
+/** The daemon, thirty clients connected, and ten that are being put to the hook. */
+async function openCrowd(): Promise<Crowd> {
+  const lab = await openLab({ hookBody });
+  await lab.daemon.start();
+  const configs = new Map<string, string>();
+  await inParallel(everybody, 3, async (name) => {
+    await lab.addUser(name, password);
+    configs.set(name, await lab.issue(name));
+  });
+  const clients = new Map<string, Client>();
+  const start = (names: readonly string[]) =>
+    inParallel(names, 5, async (user) => {
+      const client = await lab.client({ ovpnText: configs.get(user) ?? "", user, password, extra: impatient });
+      clients.set(user, client);
+      return client;
+    });
+  for (const client of await start(inside)) await client.connected(60_000);
+  await start([...slow, ...vetoed]);
+  await until("ten connections to be put to the hook", async () => (await open(lab, "reserved")).length === 10, {
+    everyMs: 100,
+  });
+  return { lab, clients, start };
+}
+
+async function open(lab: Lab, state?: string): Promise<ConnectionRow[]> {
+  const rows = await lab.json<ConnectionRow[]>(["connection", "list", "--limit", "1000"]);
+  return rows.filter((row) => state === undefined || row.state === state);
+}
+
+const of = (clients: Map<string, Client>, names: readonly string[]) =>
+  names.map((name) => clients.get(name)).filter((client) => client !== undefined);
+
+/** Every client pings the server through its tunnel; the names of those that could not. */
+async function unreachable(clients: Map<string, Client>, names: readonly string[]): Promise<string[]> {
+  const answers = await inParallel(names, 10, async (name) => (await clients.get(name)?.ping("10.42.0.1")) ?? false);
+  return names.filter((_, i) => !answers[i]);
+}
+
+/** What must hold when everybody has gone, whatever happened before. */
+async function expectCleanEnd({ lab, clients }: Crowd): Promise<void> {
+  await Promise.all([...clients.values()].map((client) => client.stop()));
+  await until("every connection to end", async () => (await open(lab)).length === 0, { deadlineMs: 60_000 });
+  const rows = await lab.json<ConnectionRow[]>(["connection", "log", "--limit", "1000"]);
+  // Each hook that was told of a connection is told of its end, sooner or later.
+  const calls = await until("every disconnect to be delivered", async () => {
+    const { connects, disconnects } = await toldSessions(lab);
+    return [...connects.keys()].every((session) => disconnects.has(session)) && { connects, disconnects };
+  });
+
+  expect(rows.length).toBeGreaterThanOrEqual(everybody.length);
+  expect(rows.filter((row) => row.endReason === null)).toEqual([]);
+  // One disconnect event id for each connection, however often it was told.
+  for (const [session, events] of calls.disconnects) {
+    expect([...events]).toEqual([rows.find((row) => row.id === session)?.disconnectEventId]);
+  }
+  for (const [session, events] of calls.connects) {
+    expect([...events]).toEqual([rows.find((row) => row.id === session)?.connectEventId]);
+  }
+  const [failed, waiting] = await Promise.all([
+    lab.json<unknown[]>(["hook", "deliveries", "--failed"]),
+    heldAddresses(lab.dataDirectory),
+  ]);
+  expect(failed.filter((delivery) => (delivery as { event: string }).event === "disconnect")).toEqual([]);
+  expect(waiting).toEqual([]);
+  for (const name of vetoed) {
+    expect(clients.get(name)?.timesConnected()).toBe(0);
+    const hers = rows.filter((row) => row.userId === name);
+    expect(hers.map((row) => row.endReason)).toEqual(hers.map(() => "rejected"));
+    expect(hers.map((row) => row.bytesIn)).toEqual(hers.map(() => 0));
+  }
+}
+
+/** Event ids that the hook was told, by session. */
+async function toldSessions(lab: Lab) {
+  const connects = new Map<string, Set<string>>();
+  const disconnects = new Map<string, Set<string>>();
+  for (const { environment } of await lab.hook.calls()) {
+    const sessions = environment.VPN_EVENT === "C" ? connects : disconnects;
+    const session = environment.VPN_SESSION_ID ?? "";
+    sessions.set(session, (sessions.get(session) ?? new Set()).add(environment.VPN_EVENT_ID ?? ""));
+  }
+  return { connects, disconnects };
+}
+
+test("the daemon is killed with 30 clients connected and 10 connecting, and started again", async () => {
+  const crowd = await openCrowd();
+  const { lab, clients } = crowd;
+  await using _ = lab;
+  const before = await open(lab, "open");
+
+  await lab.daemon.kill();
+  expect(await unreachable(clients, inside)).toEqual([]);
+  // Some leave while nobody looks.
+  const [left, stayed] = [inside.slice(0, 3), inside.slice(3)];
+  await Promise.all(of(clients, left).map((client) => client.stop()));
+  await lab.daemon.start();
+
+  // Tunnels stay up: nobody had to connect again, and the ledger has the same rows.
+  expect(await unreachable(clients, stayed)).toEqual([]);
+  expect(of(clients, stayed).map((client) => client.timesConnected())).toEqual(stayed.map(() => 1));
+  const idOf = (rows: ConnectionRow[], user: string) => rows.find((row) => row.userId === user)?.id;
+  const after = await open(lab, "open");
+  expect(stayed.map((user) => idOf(after, user))).toEqual(stayed.map((user) => idOf(before, user)));
+  // Whoever was connecting comes back by itself, and is asked again; whoever left is known to have left.
+  for (const client of of(clients, slow)) await client.connected(60_000);
+  expect(await unreachable(clients, slow)).toEqual([]);
+  for (const user of left) {
+    await until(`the row of ${user} to end`, async () => idOf(await open(lab), user) === undefined);
+  }
+  await lab.hook.called(({ environment }) => environment.VPN_USER_ID === "vetoed1" && environment.VPN_EVENT === "C", {
+    count: 2,
+    deadlineMs: 60_000,
+  });
+  await expectCleanEnd(crowd);
+});
+
+test("openvpn is killed with 30 clients connected and 10 connecting, and comes back by itself", async () => {
+  const crowd = await openCrowd();
+  const { lab, clients } = crowd;
+  await using _ = lab;
+  const before = await open(lab, "open");
+
+  const pids = await lab.daemon.openvpnPids();
+  expect(pids.length).toBe(1);
+  for (const pid of pids) process.kill(pid, "SIGKILL");
+
+  // Every client connects again by itself: the thirty for the second time, the slow ones at last.
+  const comeBack: [Client, number][] = of(clients, inside).map((client) => [client, 2]);
+  comeBack.push(...of(clients, slow).map((client): [Client, number] => [client, 1]));
+  for (const [client, times] of comeBack) {
+    await until("a client to come back", () => client.timesConnected() >= times, {
+      deadlineMs: 120_000,
+      otherwise: client.log,
+    });
+  }
+  expect(await unreachable(clients, [...inside, ...slow])).toEqual([]);
+  expect(await lab.daemon.openvpnPids()).not.toEqual(pids);
+  const log = await lab.json<ConnectionRow[]>(["connection", "log", "--limit", "1000"]);
+  const ends = before.map(({ id }) => log.find((row) => row.id === id)?.endReason);
+  expect(ends).toEqual(before.map(() => "node-lost"));
+  await expectCleanEnd(crowd);
+});
+
+test("the daemon is killed again and again while clients come and go", async () => {
+  const lab = await openLab({ hookBody: '[ "$VPN_EVENT" = D ] || sleep 0.3' });
+  await using _ = lab;
+  const users = sequence("user", 12);
+  await lab.daemon.start();
+  const configs = await inParallel(users, 3, async (name) => {
+    await lab.addUser(name, password);
+    return lab.issue(name);
+  });
+  const clients = new Map<string, Client>();
+  for (let round = 0; round < 6; round++) {
+    // Two join and one leaves in each round; the kill falls somewhere into that.
+    const calledBefore = (await lab.hook.calls()).length;
+    const joining = users.slice(round * 2, round * 2 + 2).map(async (user, i) => {
+      const ovpnText = configs[round * 2 + i] ?? "";
+      clients.set(user, await lab.client({ ovpnText, user, password, extra: impatient }));
+    });
+    const leaving = clients.get(users[round - 1] ?? "")?.stop();
+    await until("a hook to have begun", async () => (await lab.hook.calls()).length > calledBefore);
+    await lab.daemon.kill();
+    await Promise.all([...joining, leaving]);
+    await lab.daemon.start();
+  }
+  const stay = [...clients].filter(([, client]) => client.running());
+  for (const [user, client] of stay) {
+    await until(
+      `${user} to be in`,
+      async () => client.timesConnected() > 0 && (await client.ping("10.42.0.1", { count: 1 })),
+      { deadlineMs: 90_000, otherwise: client.log },
+    );
+  }
+  expect((await open(lab, "open")).length).toBe(stay.length);
+
+  await Promise.all([...clients.values()].map((client) => client.stop()));
+  await until("every connection to end", async () => (await open(lab)).length === 0, { deadlineMs: 60_000 });
+  const told = await until("every disconnect to be delivered", async () => {
+    const sessions = await toldSessions(lab);
+    return [...sessions.connects.keys()].every((session) => sessions.disconnects.has(session)) && sessions;
+  });
+  expect([...told.disconnects.values()].filter((events) => events.size !== 1)).toEqual([]);
+  expect(await heldAddresses(lab.dataDirectory)).toEqual([]);
+});
