@@ -60,12 +60,35 @@ const variableOf: Record<keyof ConnectionEvent, string> = {
   disconnectReason: "VPN_DISCONNECT_REASON",
 };
 
-/** A script hook's variables, whole: only `PATH`, `LANG` and `HOME` join them. */
-export function hookEnvironment(event: ConnectionEvent): Record<string, string> {
+/** eduVPN's earliest scripts read the same names without `VPN_`; only what existed then. */
+const legacyFields: readonly (keyof ConnectionEvent)[] = [
+  "event",
+  "userId",
+  "profileId",
+  "connectionId",
+  "ipFour",
+  "ipSix",
+  "originatingIp",
+  "proto",
+  "bytesIn",
+  "bytesOut",
+];
+
+/**
+ * A script hook's variables, whole: only `PATH`, `LANG` and `HOME` join them. `legacyNames` adds the unprefixed ones
+ * (`EVENT`, `USER_ID`, …).
+ */
+export function hookEnvironment(
+  event: ConnectionEvent,
+  options: { legacyNames?: boolean } = {},
+): Record<string, string> {
   const variables: Record<string, string> = {};
-  for (const [field, variable] of Object.entries(variableOf)) {
-    const value = event[field as keyof ConnectionEvent];
-    if (value !== undefined) variables[variable] = String(value);
+  for (const [name, variable] of Object.entries(variableOf)) {
+    const field = name as keyof ConnectionEvent;
+    const value = event[field];
+    if (value === undefined) continue;
+    variables[variable] = String(value);
+    if (options.legacyNames && legacyFields.includes(field)) variables[variable.replace(/^VPN_/, "")] = String(value);
   }
   return variables;
 }

@@ -67,14 +67,37 @@ export type ScriptFault = { message: string; line: number | null; column: number
 export type ScriptCall = {
   /** JSON-ready arguments: `authcred`, `attributes`, `authret`, `info`. Secrets are already revealed or left out. */
   arguments: Record<string, unknown>;
+  /** From the moment of the call; waiting for a worker counts. */
   deadlineMs: number;
-  directorySearch?: DirectorySearch;
+  /** The server's directory, for `ldap_context`; `uname_attr` is the attribute that names users in it. */
+  directory?: { search: DirectorySearch; uname_attr: string };
+  /** `authret.state` of an earlier return, handed back as it came. */
+  state?: string;
+  /** The challenge state of an earlier return, and the user's answer to that challenge. */
+  crstate?: string;
+  response?: string;
 };
 
-/** The raw outcome of one call: what came back is not judged here. */
+/**
+ * The raw outcome of one call: what came back is not judged here. Texts are well-formed and bounded.
+ * `unsendable`: the script returned something that no decision can be read from, and the message says what.
+ * `died`: its process ended before it answered. `too-busy`: it was never begun.
+ */
 export type ScriptReturn =
-  | { outcome: "returned"; value: unknown; printed: string; warnings: string[]; durationMs: number }
+  | {
+      outcome: "returned";
+      /** A float without a fraction is `{ $float: "0.0" }`: JSON would make 0 of it. */
+      value: unknown;
+      /** Opaque; to be handed back with a later call. */
+      state: string | null;
+      /** A question to be put to the user, and what to hand back with the answer. */
+      challenge: { text: string; echo: boolean } | null;
+      crstate: string | null;
+      printed: string;
+      durationMs: number;
+    }
   | { outcome: "raised"; message: string; traceback: string; printed: string; durationMs: number }
+  | { outcome: "unsendable"; message: string; printed: string; durationMs: number }
   | { outcome: "timed-out"; printed: string; durationMs: number }
   | { outcome: "died"; message: string; printed: string; durationMs: number }
   | { outcome: "too-busy"; printed: string; durationMs: number };

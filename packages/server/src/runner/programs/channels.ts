@@ -1,6 +1,6 @@
 import { execFile } from "node:child_process";
 import { closeSync, constants, open as openByCallback } from "node:fs";
-import { type FileHandle, mkdtemp, open, rm } from "node:fs/promises";
+import { type FileHandle, mkdtemp, open, rm, rmdir } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { promisify } from "node:util";
@@ -63,13 +63,14 @@ async function openPipe(path: string): Promise<OutputPipe> {
 /** A file that holds `text`, open for reading from its start and reachable under no name. */
 export async function inputFile(text: string): Promise<FileHandle> {
   const directory = await mkdtemp(join(tmpdir(), "sallyport-input-"));
+  const path = join(directory, "stdin");
   try {
-    const path = join(directory, "stdin");
     await using writing = await open(path, "wx", 0o600);
     await writing.writeFile(text, "utf8");
     await writing.chmod(0o444);
     return await open(path, "r");
   } finally {
-    await rm(directory, { recursive: true, force: true });
+    await rm(path, { force: true });
+    await rmdir(directory);
   }
 }

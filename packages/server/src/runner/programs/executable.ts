@@ -1,6 +1,6 @@
 import { access, constants, open, stat } from "node:fs/promises";
 import { isAbsolute } from "node:path";
-import type { ProgramFacts } from "../runner.ts";
+import type { Program, ProgramFacts } from "../runner.ts";
 
 /** How much of a file the kernel reads to find the interpreter (BINPRM_BUF_SIZE). */
 const firstLineBytes = 256;
@@ -85,7 +85,13 @@ async function faultOfInterpreter(path: string, interpreter: string): Promise<st
 }
 
 /** What a failed start means where `inspectExecutable` saw nothing wrong. */
-export function faultOfStart(path: string, code: string, account: string | undefined): string {
+export async function faultOfStart(
+  { path, account, workingDirectory }: Pick<Program, "path" | "account" | "workingDirectory">,
+  code: string,
+): Promise<string> {
+  const directory = await stat(workingDirectory).catch(() => undefined);
+  if (!directory?.isDirectory())
+    return `${path} cannot be started: its working directory ${workingDirectory} is missing`;
   const whom = account === undefined ? "this server's account" : `the account ${account}`;
   switch (code) {
     case "EACCES":

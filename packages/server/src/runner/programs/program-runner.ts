@@ -1,6 +1,5 @@
 import { type ChildProcess, spawn } from "node:child_process";
 import { closeSync } from "node:fs";
-import { stat } from "node:fs/promises";
 import { setTimeout as wait } from "node:timers/promises";
 import type { Log } from "../../core/log.ts";
 import type { Program, ProgramResult, ProgramRunner } from "../runner.ts";
@@ -38,8 +37,7 @@ async function run(program: Program, tools: Tools): Promise<ProgramResult> {
     const ready = await prepare(program, tools.lookUp);
     if ("fault" in ready) return notStarted(ready.fault, elapsedMs());
     const launched = await launch(program, ready, tools.takePipe);
-    if (typeof launched === "string")
-      return notStarted(faultOfStart(program.path, launched, program.account), elapsedMs());
+    if (typeof launched === "string") return notStarted(await faultOfStart(program, launched), elapsedMs());
     const reader = new OutputReader(launched.readFd, program.maxOutputBytes);
     const end = await ended(launched, program, program.deadlineMs - elapsedMs());
     return { ...end, output: reader.finish(), durationMs: Math.round(elapsedMs()) };
@@ -52,16 +50,11 @@ async function run(program: Program, tools: Tools): Promise<ProgramResult> {
 type Ready = { environment: Record<string, string>; account: Account | undefined };
 
 async function prepare(program: Program, lookUp: Tools["lookUp"]): Promise<Ready | { fault: string }> {
-  const { path, workingDirectory } = program;
+  const { path } = program;
   const unpassable = faultOfText(program);
   if (unpassable !== null) return { fault: `${path} cannot be started: ${unpassable}` };
   const { fault } = await inspectExecutable(path);
   if (fault !== null) return { fault };
-  const isDirectory = await stat(workingDirectory).then(
-    (found) => found.isDirectory(),
-    () => false,
-  );
-  if (!isDirectory) return { fault: `${path} cannot be started: its working directory ${workingDirectory} is missing` };
   if (program.account === undefined) return { environment: { ...program.environment }, account: undefined };
   const account = await lookUp(program.account);
   if ("fault" in account) return { fault: `${path} cannot be started: ${account.fault}` };

@@ -1,0 +1,76 @@
+import type { Log } from "../core/log.ts";
+import type { ProgramRunner } from "../runner/runner.ts";
+import type { Store } from "../store/store.ts";
+import { type DeliveryBounds, DeliveryWorker } from "./deliveries.ts";
+import type { NodeFacts } from "./event.ts";
+import { createHookOperations, type HookOperations } from "./operations.ts";
+import { Slots } from "./slots.ts";
+import type { BoundHook } from "./tell.ts";
+import { createVetoes, type Vetoes } from "./veto.ts";
+
+export type Hooks = {
+  vetoes: Vetoes;
+  /**
+   * Names of hooks whose connect is queued when a connection is admitted. A hook for disconnects alone is among them:
+   * its connect delivery is finished without telling it anything, and is why the ledger queues it the disconnect.
+   */
+  observers(): string[];
+  /** Names of hooks that want to hear of the end. */
+  subscribers(): string[];
+  /** The time that asking every veto hook may take at most. */
+  longestVetoMs(): number;
+  /** To be called once, before anybody is let in. Rejects where the store does. */
+  start(): Promise<void>;
+  /** Deliveries were queued: sends them at once. */
+  wake(): void;
+  /** Delivers what is due, within the time given; the rest waits in the store. Programs still running are ended. */
+  stop(deadlineMs: number): Promise<void>;
+  /** Takes the hooks of a configuration read again; what is under way goes on as it began. */
+  replace(hooks: readonly BoundHook[]): void;
+  operations: HookOperations;
+};
+
+export type HooksOptions = {
+  /** In the order vetoes are asked. */
+  hooks: readonly BoundHook[];
+  store: Pick<Store, "ledger" | "deliveries">;
+  /** Checks and dry-runs programs. */
+  runner: ProgramRunner;
+  node: NodeFacts;
+  log: Log;
+  bounds?: { deliveries: DeliveryBounds; vetoes: { atOnce: number; waiting: number } };
+  /** Milliseconds since 1970. */
+  clock?: () => number;
+};
+
+const usualBounds = { deliveries: { atOnce: 32, perHook: 8 }, vetoes: { atOnce: 64, waiting: 10_000 } };
+
+/** The hooks of one configuration: who is asked, who is told, and the telling. */
+export function createHooks(options: HooksOptions): Hooks {
+  const { store, runner, node, log, bounds = usualBounds, clock = Date.now } = options;
+  let configured = options.hooks;
+  const hooks = () => configured;
+  const stopped = new AbortController();
+  const worker = new DeliveryWorker({ hooks, store, node, bounds: bounds.deliveries, clock, log });
+  const wake = () => worker.wake();
+  const shared = { hooks, store, node, abort: stopped.signal, wake, clock };
+  const namesOf = (chosen: (hook: BoundHook) => boolean) => configured.filter(chosen).map(({ terms }) => terms.name);
+  const isAsked = ({ terms }: BoundHook) => terms.veto && terms.events.includes("connect");
+  return {
+    vetoes: createVetoes({ ...shared, slots: new Slots(bounds.vetoes), log }),
+    observers: () => namesOf((hook) => !isAsked(hook)),
+    subscribers: () => namesOf(({ terms }) => terms.events.includes("disconnect")),
+    longestVetoMs: () => configured.filter(isAsked).reduce((sum, { terms }) => sum + terms.deadlineMs, 0),
+    start: () => worker.start(),
+    wake,
+    stop: async (deadlineMs) => {
+      await worker.stop(deadlineMs);
+      stopped.abort();
+    },
+    replace: (replacement) => {
+      configured = replacement;
+      worker.wake();
+    },
+    operations: createHookOperations({ ...shared, runner }),
+  };
+}

@@ -1,0 +1,55 @@
+import { hookEnvironment } from "@sallyport/protocol";
+import type { Telling } from "../../core/hook.ts";
+import type { ProgramResult, ProgramRunner } from "../../runner/runner.ts";
+import type { Tell } from "../tell.ts";
+
+export type ScriptHook = {
+  path: string;
+  /** Undefined: the daemon's own account. */
+  account: string | undefined;
+  /** Sets eduVPN's earliest, unprefixed names too. */
+  legacyVariableNames: boolean;
+  /** An existing directory to run in. */
+  workingDirectory: string;
+};
+
+const searchPath = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin";
+/** UTF-8 without the rules of any country: names print as they are, numbers and dates do not change. */
+const locale = "C.UTF-8";
+const maxOutputBytes = 16_384;
+
+/**
+ * A program told through its environment, as eduVPN tells connect scripts, and through JSON on its standard input. Its
+ * exit status 0 within the deadline means yes. It gets no arguments and no shell stands between.
+ */
+export function scriptHook(hook: ScriptHook, options: { runner: ProgramRunner; home: string }): Tell {
+  const always = { PATH: searchPath, LANG: locale, HOME: options.home };
+  return async (event, { deadlineMs, abort }) => {
+    const result = await options.runner.run({
+      path: hook.path,
+      args: [],
+      environment: { ...always, ...hookEnvironment(event, { legacyNames: hook.legacyVariableNames }) },
+      account: hook.account,
+      workingDirectory: hook.workingDirectory,
+      stdin: `${JSON.stringify(event)}\n`,
+      deadlineMs,
+      maxOutputBytes,
+      abort,
+    });
+    return { ...verdict(result, hook.path), output: result.output, durationMs: result.durationMs };
+  };
+}
+
+function verdict(result: ProgramResult, path: string): Pick<Telling, "answer" | "failure" | "error"> {
+  switch (result.outcome) {
+    case "exited":
+      if (result.exitStatus === 0) return { answer: "yes", failure: null, error: null };
+      return { answer: "no", failure: null, error: `${path} ended with exit status ${result.exitStatus}` };
+    case "timed-out":
+      return { answer: "failed", failure: "timed-out", error: result.error };
+    case "signalled":
+      return { answer: "failed", failure: "crashed", error: result.error ?? `${path} was killed by ${result.signal}` };
+    case "not-started":
+      return { answer: "failed", failure: "missing", error: result.error };
+  }
+}

@@ -1,0 +1,45 @@
+import type { ConnectionEvent } from "@sallyport/protocol";
+import type { HookTerms, Telling } from "../core/hook.ts";
+
+/**
+ * Tells one hook of one event, once. What each kind of hook makes of its configuration. It answers within the deadline
+ * or soon after; aborting makes it give up at once.
+ */
+export type Tell = (event: ConnectionEvent, options: { deadlineMs: number; abort: AbortSignal }) => Promise<Telling>;
+
+/** A hook as the configuration has it, ready to be told. */
+export type BoundHook = {
+  terms: HookTerms;
+  tell: Tell;
+  /** What it is, for people: `script /usr/local/bin/fw.sh`. */
+  target: string;
+};
+
+/** How much longer than its deadline a kind may take to say that the deadline is over. */
+const graceMs = 5_000;
+
+/** Tells a hook, whatever its kind does: an exception is a crash, and silence is a time-out. Never rejects. */
+export async function tellSafely(
+  hook: BoundHook,
+  event: ConnectionEvent,
+  options: { deadlineMs: number; abort: AbortSignal },
+): Promise<Telling> {
+  const begun = performance.now();
+  const failed = (failure: NonNullable<Telling["failure"]>, error: string): Telling => {
+    const durationMs = Math.round(performance.now() - begun);
+    return { answer: "failed", failure, error, output: "", durationMs };
+  };
+  let timer: NodeJS.Timeout | undefined;
+  const silence = new Promise<Telling>((resolve) => {
+    const late = () => resolve(failed("timed-out", `no answer within ${options.deadlineMs} ms`));
+    timer = setTimeout(late, options.deadlineMs + graceMs);
+  });
+  const answer = Promise.resolve()
+    .then(() => hook.tell(event, options))
+    .catch((error: unknown) => failed("crashed", error instanceof Error ? error.message : String(error)));
+  try {
+    return await Promise.race([answer, silence]);
+  } finally {
+    clearTimeout(timer);
+  }
+}

@@ -1,0 +1,184 @@
+import { setTimeout as wait } from "node:timers/promises";
+import type { Connection } from "../core/connection.ts";
+import type { ErrorCode } from "../core/errors.ts";
+import type { Telling } from "../core/hook.ts";
+import type { Log } from "../core/log.ts";
+import type { Store } from "../store/store.ts";
+import { connectionEvent, type NodeFacts } from "./event.ts";
+import type { Slots } from "./slots.ts";
+import { type BoundHook, tellSafely } from "./tell.ts";
+
+export type VetoAnswer =
+  | { allowed: true }
+  | {
+      allowed: false;
+      code: Extract<ErrorCode, "hook-refused" | "hook-failed" | "hook-timed-out" | "too-busy" | "connection-ended">;
+      hook: string;
+      /** For the log and the ledger. */
+      reason: string;
+      /** What the hook says to the person, where it may; null: the code's own words. */
+      clientReason: string | null;
+    };
+
+type Refusal = Extract<VetoAnswer, { allowed: false }>;
+
+export interface Vetoes {
+  /**
+   * Puts a reserved connection to each veto hook, in the configured order and once each; the first no ends it. That a
+   * hook was told stands in the store before it starts. Rejects only where the store fails.
+   */
+  ask(connection: Connection): Promise<VetoAnswer>;
+}
+
+type Options = {
+  hooks: () => readonly BoundHook[];
+  store: Pick<Store, "ledger" | "deliveries">;
+  slots: Slots;
+  node: NodeFacts;
+  abort: AbortSignal;
+  /** Has due deliveries sent at once. */
+  wake: () => void;
+  clock: () => number;
+  log: Log;
+};
+
+/** Beyond the deadline: the time to end the hook and to write down how it came out. */
+const leaseMarginMs = 30_000;
+const longestReasonLength = 200;
+
+export function createVetoes(options: Options): Vetoes {
+  return {
+    async ask(connection) {
+      const asked = options.hooks().filter(({ terms }) => terms.veto && terms.events.includes("connect"));
+      for (const hook of asked) {
+        const refusal = await askOne(hook, connection, options);
+        if (refusal !== null) return refusal;
+      }
+      return { allowed: true };
+    },
+  };
+}
+
+/** The hook's deadline holds for all of it: waiting for a turn, for the former holder's end, and the hook itself. */
+async function askOne(hook: BoundHook, connection: Connection, options: Options): Promise<Refusal | null> {
+  const { terms } = hook;
+  const end = performance.now() + terms.deadlineMs;
+  if (!(await options.slots.take(terms.deadlineMs))) {
+    return weigh(hook, connection, options, {
+      code: "too-busy",
+      reason: `hook ${terms.name} was not asked: too many connections are being put to hooks`,
+    });
+  }
+  try {
+    await formerHolderGone(hook, connection, options);
+    const delivery = await options.store.deliveries.tell({
+      sessionId: connection.id,
+      hook: terms.name,
+      at: iso(options.clock()),
+      leaseUntil: iso(options.clock() + terms.deadlineMs + leaseMarginMs),
+    });
+    if (delivery === undefined) return endedMeanwhile(terms.name);
+    const event = connectionEvent({
+      connection,
+      event: "connect",
+      eventId: connection.connectEventId,
+      attempt: delivery.attempts,
+      node: options.node,
+    });
+    const remainingMs = Math.max(1, Math.round(end - performance.now()));
+    const telling = await tellSafely(hook, event, { deadlineMs: remainingMs, abort: options.abort });
+    await options.store.deliveries.finish(delivery.id, {
+      at: iso(options.clock()),
+      // A no is an answer like a yes; only a hook that gave none has failed.
+      state: telling.answer === "failed" ? "failed" : "done",
+      durationMs: telling.durationMs,
+      output: telling.output,
+      error: telling.error,
+    });
+    return judge(hook, connection, telling, options);
+  } finally {
+    options.slots.free();
+  }
+}
+
+function judge(hook: BoundHook, connection: Connection, telling: Telling, options: Options): Refusal | null {
+  const { name, showOutput } = hook.terms;
+  if (telling.answer === "yes") return null;
+  if (telling.answer === "no") {
+    const said = lastLine(telling.output);
+    const because = said ?? telling.error;
+    const reason = `hook ${name} refused${because ? `: ${because}` : ""}`;
+    return { allowed: false, code: "hook-refused", hook: name, reason, clientReason: showOutput ? said : null };
+  }
+  const code = telling.failure === "timed-out" ? "hook-timed-out" : "hook-failed";
+  const reason = `hook ${name} gave no answer: ${telling.error ?? telling.failure ?? "unknown"}`;
+  return weigh(hook, connection, options, { code, reason });
+}
+
+/** No answer is a no, unless an administrator wrote down for this hook that it is not. */
+function weigh(
+  { terms }: BoundHook,
+  connection: Connection,
+  { log }: Options,
+  failure: Pick<Refusal, "code" | "reason">,
+): Refusal | null {
+  const { reason } = failure;
+  if (terms.onFailure === "deny") return { ...failure, allowed: false, hook: terms.name, clientReason: null };
+  log.warn(
+    { connection: connection.id, hook: terms.name, reason },
+    "let in without a hook's answer (onFailure: allow)",
+  );
+  return null;
+}
+
+function endedMeanwhile(hook: string): Refusal {
+  const reason = `the connection ended before hook ${hook} was asked`;
+  return { allowed: false, code: "connection-ended", hook, reason, clientReason: null };
+}
+
+/**
+ * Whoever held this address before: the hook hears of that end first, so that what it undoes by address (a firewall's
+ * set) is not what it is about to do. Waits for at most half the deadline, then goes on and says so.
+ */
+async function formerHolderGone(hook: BoundHook, connection: Connection, options: Options): Promise<void> {
+  if (!hook.terms.events.includes("disconnect")) return;
+  const untilMs = performance.now() + hook.terms.deadlineMs / 2;
+  for (let first = true; await endIsUntold(hook.terms.name, connection, options.store); first = false) {
+    if (first) options.wake();
+    if (performance.now() >= untilMs) {
+      const fields = { connection: connection.id, hook: hook.terms.name, ipv4: connection.ipv4, ipv6: connection.ipv6 };
+      options.log.warn(fields, "a hook has not yet been told that this address's former holder is gone");
+      return;
+    }
+    await wait(20);
+  }
+}
+
+const mostLookedAt = 50;
+
+async function endIsUntold(hook: string, { id, ipv4, ipv6 }: Connection, store: Options["store"]): Promise<boolean> {
+  const among = { hook, event: "disconnect", limit: mostLookedAt } as const;
+  const untold = await Promise.all([
+    store.deliveries.list({ ...among, state: "waiting" }),
+    store.deliveries.list({ ...among, state: "running" }),
+  ]);
+  for (const { sessionId } of untold.flat()) {
+    const former = await store.ledger.get(sessionId);
+    if (former === undefined || former.id === id) continue;
+    if ((ipv4 !== null && former.ipv4 === ipv4) || (ipv6 !== null && former.ipv6 === ipv6)) return true;
+  }
+  return false;
+}
+
+/** The last line with anything on it, fit to be shown: no control characters, and bounded. */
+export function lastLine(output: string): string | null {
+  const lines = output.split(/[\r\n]+/).map((line) => line.replaceAll(/\p{Cc}+/gu, " ").trim());
+  const last = lines.findLast((line) => line !== "");
+  if (last === undefined) return null;
+  const characters = [...last];
+  return characters.length <= longestReasonLength ? last : `${characters.slice(0, longestReasonLength - 1).join("")}…`;
+}
+
+function iso(time: number): string {
+  return new Date(time).toISOString();
+}

@@ -1,0 +1,40 @@
+import type { ScriptCall, ScriptReturn } from "../runner.ts";
+import type { Worker } from "./worker.ts";
+
+/** How a call came out, without what is the same for all outcomes. */
+type Outcome<Return = ScriptReturn> = Return extends unknown ? Omit<Return, "printed" | "durationMs"> : never;
+
+/** One call from the moment it is made until it is settled, once, by whoever comes first. */
+export class PendingCall {
+  readonly call: ScriptCall;
+  readonly result: Promise<ScriptReturn>;
+  /** Undefined while it waits for one. */
+  worker: Worker | undefined;
+  /** How many searches of the directory are under way for it. */
+  searches = 0;
+  readonly #startedAt = performance.now();
+  readonly #maxPrinted: number;
+  readonly #deadline: NodeJS.Timeout;
+  #printed = "";
+  #resolve: ((result: ScriptReturn) => void) | undefined;
+
+  constructor(call: ScriptCall, options: { maxPrinted: number; onDeadline: (pending: PendingCall) => void }) {
+    this.call = call;
+    this.#maxPrinted = options.maxPrinted;
+    this.result = new Promise((resolve) => {
+      this.#resolve = resolve;
+    });
+    this.#deadline = setTimeout(() => options.onDeadline(this), call.deadlineMs);
+  }
+
+  addPrinted(text: string): void {
+    this.#printed += text.slice(0, this.#maxPrinted - this.#printed.length);
+  }
+
+  settle(outcome: Outcome): void {
+    clearTimeout(this.#deadline);
+    const durationMs = Math.round((performance.now() - this.#startedAt) * 100) / 100;
+    this.#resolve?.({ ...outcome, printed: this.#printed, durationMs });
+    this.#resolve = undefined;
+  }
+}

@@ -1,0 +1,92 @@
+import { type ChildProcess, spawn } from "node:child_process";
+import type { Duplex } from "node:stream";
+
+export type PythonProcess = {
+  pid: number | undefined;
+  /** The conversation with the script; undefined where nothing could be started. */
+  pipe: Duplex | undefined;
+  /** Resolves when nobody is at the other end of the pipe any more, to how the process ended as far as is known. */
+  lost: Promise<string>;
+  /** Resolves when the process and everything it started is gone. */
+  ended: Promise<string>;
+  /** Ends the process and everything it started. `worker`: the process the script runs in, where it is known. */
+  kill(worker: number | undefined): void;
+};
+
+/** The process that supervises the script kills within 5 s; if it cannot, it is killed from here. */
+const endingMs = 7_000;
+/** Between the end of the pipe and the news of how the process ended. */
+const newsMs = 500;
+
+/** Starts Python in a process group of its own, with an environment built from nothing. Never throws. */
+export function startPython(options: {
+  python: string;
+  boot: string;
+  account: { uid: number; gid: number } | undefined;
+  workingDirectory: string;
+  /** What is written to its descriptors 1 and 2. */
+  onOutput: (text: string) => void;
+}): PythonProcess {
+  const { python, workingDirectory, account } = options;
+  const failed = (error: Error) => `could not be started: ${python} in ${workingDirectory}: ${error.message}`;
+  let child: ChildProcess;
+  try {
+    // -I: nothing from the account's home, the working directory or PYTHON variables; -B: no bytecode files.
+    child = spawn(python, ["-I", "-B", "-X", "utf8", "-c", options.boot], {
+      cwd: workingDirectory,
+      env: {
+        PATH: "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin",
+        LANG: "C.UTF-8",
+        HOME: workingDirectory,
+      },
+      stdio: ["ignore", "pipe", "pipe", "pipe"],
+      detached: true,
+      ...account,
+    });
+  } catch (error) {
+    const how = Promise.resolve(failed(error as Error));
+    return { pid: undefined, pipe: undefined, lost: how, ended: how, kill: () => {} };
+  }
+
+  for (const stream of [child.stdout, child.stderr]) {
+    stream?.on("error", () => {});
+    stream?.on("data", (chunk: Buffer) => options.onOutput(chunk.toString("utf8")));
+  }
+  const pipe = child.stdio[3] as Duplex;
+  pipe.on("error", () => {}); // its other end is gone; `lost` says so
+
+  const ended = new Promise<string>((resolve) => {
+    child.once("error", (error) => resolve(failed(error)));
+    child.once("exit", (status, signal) => {
+      const how = signal === null ? `ended with status ${status}` : `was killed by ${signal}`;
+      // What it wrote last may still be on its way.
+      child.once("close", () => resolve(how));
+      setTimeout(() => resolve(how), newsMs);
+    });
+  });
+  // The script's process is gone as soon as the pipe closes; it may take longer until its offspring is.
+  const closed = new Promise<string>((resolve) => {
+    pipe.once("close", () => setTimeout(() => resolve("ended"), newsMs));
+  });
+  return {
+    pid: child.pid,
+    pipe,
+    lost: Promise.race([ended, closed]),
+    ended,
+    kill: (worker) => {
+      child.kill("SIGTERM");
+      const insist = setTimeout(() => {
+        for (const pid of [worker, child.pid]) if (pid !== undefined) killGroup(pid);
+      }, endingMs);
+      ended.then(() => clearTimeout(insist));
+    },
+  };
+}
+
+function killGroup(pid: number): void {
+  try {
+    process.kill(-pid, "SIGKILL");
+  } catch {
+    // Nobody is left in it.
+  }
+}
