@@ -63,9 +63,21 @@ describe("addressWishes", () => {
 
 describe("assignment", () => {
   it("tells the prefix and gateway of the pool that the address lies in", () => {
-    expect(assignment("10.51.0.9", eng, profile)).toEqual({ address: "10.51.0.9", prefixLength: 24, gateway: "10.51.0.1" });
-    expect(assignment("10.42.3.4", eng, profile)).toEqual({ address: "10.42.3.4", prefixLength: 20, gateway: "10.42.0.1" });
-    expect(assignment("fd42:1::9", null, profile)).toEqual({ address: "fd42:1::9", prefixLength: 64, gateway: "fd42:1::1" });
+    expect(assignment("10.51.0.9", eng, profile)).toEqual({
+      address: "10.51.0.9",
+      prefixLength: 24,
+      gateway: "10.51.0.1",
+    });
+    expect(assignment("10.42.3.4", eng, profile)).toEqual({
+      address: "10.42.3.4",
+      prefixLength: 20,
+      gateway: "10.42.0.1",
+    });
+    expect(assignment("fd42:1::9", null, profile)).toEqual({
+      address: "fd42:1::9",
+      prefixLength: 64,
+      gateway: "fd42:1::1",
+    });
     expect(assignment(null, eng, profile)).toBeNull();
   });
 });
