@@ -5,6 +5,7 @@
 import { spawn } from "node:child_process";
 import { mkdir, readFile, rm } from "node:fs/promises";
 import { join, resolve } from "node:path";
+import { sweepDeadRuns } from "../packages/server/test/test-run.ts";
 
 const root = resolve(import.meta.dirname, "..");
 const report = join(root, ".build", "vitest.json");
@@ -67,7 +68,7 @@ if (which !== "check" && which !== "all") {
   console.error("usage: node scripts/test.ts check|all");
   process.exit(2);
 }
-// Ctrl-C reaches the tools too; they clean up after themselves, and this waits for them to count.
+// Ctrl-C reaches the tools too; this waits for them to clean up, and counts.
 process.on("SIGINT", () => undefined);
 await mkdir(join(root, ".build"), { recursive: true });
 const parts = [
@@ -75,6 +76,7 @@ const parts = [
   await step("lint", "@biomejs/biome/bin/biome", ["check", "--error-on-warnings", "."]),
   await tests(which === "all" ? ["unit", "e2e"] : ["unit"]),
 ];
+await sweepDeadRuns();
 const sum = (key: keyof Counts) => parts.reduce((total, part) => total + part[key], 0);
 const skipped = sum("skipped") > 0 ? `, ${sum("skipped")} skipped` : "";
 console.log(`\n${sum("passed")} passed, ${sum("failed")} failed${skipped}`);

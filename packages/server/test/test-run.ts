@@ -1,7 +1,7 @@
 import { execFile } from "node:child_process";
 import { randomBytes } from "node:crypto";
 import { existsSync } from "node:fs";
-import { chmod, mkdir, readdir, readFile, readlink, rm, writeFile } from "node:fs/promises";
+import { chmod, mkdir, readdir, readFile, readlink, rename, rm, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join, resolve } from "node:path";
 import { setTimeout as wait } from "node:timers/promises";
@@ -25,8 +25,12 @@ const VARIABLE = "SALLYPORT_TEST_RUN";
 const DIRECTORY_PREFIX = "sallyport-run-";
 const CHECKOUT = resolve(import.meta.dirname, "../../..");
 
+export function directoryOf(id: string, base: string): string {
+  return join(base, DIRECTORY_PREFIX + id);
+}
+
 function runOf(id: string, base: string): TestRun {
-  return { id, directory: join(base, DIRECTORY_PREFIX + id), namePrefix: `sp${id}` };
+  return { id, directory: directoryOf(id, base), namePrefix: `sp${id}` };
 }
 
 /** The run this process belongs to; a script outside of vitest begins one of its own. */
@@ -36,14 +40,22 @@ export function presentRun(): TestRun | undefined {
   return id === undefined || directory === undefined ? undefined : { id, directory, namePrefix: `sp${id}` };
 }
 
-/** Begins a run, after sweeping away what killed runs left behind. Child processes inherit it. */
+/** Sweeps away what interrupted and killed runs left behind. */
+export async function sweepDeadRuns(base: string = tmpdir()): Promise<void> {
+  for (const run of await otherRuns(base)) if (!run.alive) await sweep(run);
+}
+
+/** Begins a run, after sweeping away what others left behind. Child processes inherit it. */
 export async function beginRun(): Promise<TestRun> {
   const base = tmpdir();
-  for (const run of await otherRuns(base)) if (!run.alive) await sweep(run);
+  await sweepDeadRuns(base);
   const run = runOf(randomBytes(4).readUInt32BE().toString(36).padStart(5, "0").slice(-5), base);
-  await mkdir(run.directory);
-  await chmod(run.directory, 0o1777);
-  await writeFile(join(run.directory, "owner"), await identity(process.pid));
+  // It appears with its owner in it, or another run beginning now would take it for a dead one.
+  const unnamed = join(base, `.sallyport-new-${run.id}`);
+  await mkdir(unnamed);
+  await chmod(unnamed, 0o1777);
+  await writeFile(join(unnamed, "owner"), await identity(process.pid));
+  await rename(unnamed, run.directory);
   process.env[VARIABLE] = run.id;
   process.env.TMPDIR = run.directory;
   return run;
