@@ -73,6 +73,7 @@ export class DeliveryWorker {
    * stays in the store for the next start.
    */
   async stop(deadlineMs: number): Promise<void> {
+    if (this.#state === "stopped") return;
     const end = performance.now() + deadlineMs;
     if (this.#state === "started") this.#state = "stopping";
     clearTimeout(this.#timer);

@@ -15,8 +15,8 @@ export type BoundHook = {
   target: string;
 };
 
-/** How much longer than its deadline a kind may take to say that the deadline is over. */
-const graceMs = 5_000;
+/** How much longer a kind may take to say that its deadline is over, or that it gave up. */
+const graceMs = { deadline: 5_000, abort: 1_500 };
 
 /** Tells a hook, whatever its kind does: an exception is a crash, and silence is a time-out. Never rejects. */
 export async function tellSafely(
@@ -29,17 +29,25 @@ export async function tellSafely(
     const durationMs = Math.round(performance.now() - begun);
     return { answer: "failed", failure, error, output: "", durationMs };
   };
-  let timer: NodeJS.Timeout | undefined;
-  const silence = new Promise<Telling>((resolve) => {
-    const late = () => resolve(failed("timed-out", `no answer within ${options.deadlineMs} ms`));
-    timer = setTimeout(late, options.deadlineMs + graceMs);
-  });
+  const { promise: silence, resolve: giveUp } = Promise.withResolvers<Telling>();
+  const timers = [
+    setTimeout(
+      () => giveUp(failed("timed-out", `no answer within ${options.deadlineMs} ms`)),
+      options.deadlineMs + graceMs.deadline,
+    ),
+  ];
+  const aborted = () => {
+    timers.push(setTimeout(() => giveUp(failed("crashed", "ended before it answered")), graceMs.abort));
+  };
+  options.abort.addEventListener("abort", aborted);
+  if (options.abort.aborted) aborted();
   const answer = Promise.resolve()
     .then(() => hook.tell(event, options))
     .catch((error: unknown) => failed("crashed", error instanceof Error ? error.message : String(error)));
   try {
     return await Promise.race([answer, silence]);
   } finally {
-    clearTimeout(timer);
+    for (const timer of timers) clearTimeout(timer);
+    options.abort.removeEventListener("abort", aborted);
   }
 }

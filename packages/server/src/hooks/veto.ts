@@ -1,4 +1,5 @@
 import { setTimeout as wait } from "node:timers/promises";
+import { stripVTControlCharacters } from "node:util";
 import type { Connection } from "../core/connection.ts";
 import type { ErrorCode } from "../core/errors.ts";
 import type { Telling } from "../core/hook.ts";
@@ -170,9 +171,11 @@ async function endIsUntold(hook: string, { id, ipv4, ipv6 }: Connection, store: 
   return false;
 }
 
-/** The last line with anything on it, fit to be shown: no control characters, and bounded. */
+/** The last line with anything on it, fit to be shown: no colours, no control characters, and bounded. */
 export function lastLine(output: string): string | null {
-  const lines = output.split(/[\r\n]+/).map((line) => line.replaceAll(/\p{Cc}+/gu, " ").trim());
+  const lines = stripVTControlCharacters(output)
+    .split(/[\r\n]+/)
+    .map((line) => line.replaceAll(/\p{Cc}+/gu, " ").trim());
   const last = lines.findLast((line) => line !== "");
   if (last === undefined) return null;
   const characters = [...last];

@@ -1,0 +1,231 @@
+import { join } from "node:path";
+import { afterEach, beforeEach, describe, expect, it } from "vitest";
+import type { HookTerms } from "../../src/core/hook.ts";
+import type { BoundHook } from "../../src/hooks/tell.ts";
+import { lastLine } from "../../src/hooks/veto.ts";
+import { hooksOf, listener, program, yes } from "./hook.ts";
+import { openLedger, type TestLedger } from "./ledger.ts";
+import { until } from "./until.ts";
+
+const fixtures = join(import.meta.dirname, "fixtures");
+const no = { ...yes, answer: "no" as const, output: "checking\nnot you\n", error: "exit status 1" };
+let ledger: TestLedger;
+
+beforeEach(async () => {
+  ledger = await openLedger();
+});
+afterEach(() => ledger[Symbol.asyncDispose]());
+
+const veto = (name: string, answer = yes, changes: Partial<HookTerms> = {}) =>
+  listener({ name, veto: true, ...changes }, () => answer);
+
+async function ask(hooks: readonly BoundHook[]) {
+  const connection = await ledger.reserve({ userId: "alice" });
+  return { connection, answer: await hooksOf(hooks, ledger.store).vetoes.ask(connection) };
+}
+
+describe("veto hooks", () => {
+  it("are asked once each, in the configured order, and all must say yes", async () => {
+    const order: string[] = [];
+    const hooks = ["first", "second", "third"].map((name) =>
+      listener({ name, veto: true }, () => {
+        order.push(name);
+        return yes;
+      }),
+    );
+    expect((await ask(hooks)).answer).toEqual({ allowed: true });
+    expect(order).toEqual(["first", "second", "third"]);
+  });
+
+  it("end it with the first no; those after it are never told", async () => {
+    const hooks = [veto("first"), veto("second", no), veto("third")];
+    const { connection, answer } = await ask(hooks);
+    expect(answer).toEqual({
+      allowed: false,
+      code: "hook-refused",
+      hook: "second",
+      reason: "hook second refused: not you",
+      clientReason: null,
+    });
+    expect(hooks.map(({ told }) => told.length)).toEqual([1, 1, 0]);
+    const told = await ledger.deliveries(connection.id);
+    expect(told.toSorted((a, b) => a.hook.localeCompare(b.hook))).toMatchObject([
+      { hook: "first", state: "done", veto: true, event: "connect", error: null },
+      { hook: "second", state: "done", veto: true, output: "checking\nnot you\n", error: "exit status 1" },
+    ]);
+  });
+
+  it("are the only ones asked: observers, and hooks for disconnects alone, stop nobody", async () => {
+    const observer = listener({ name: "observer" }, () => no);
+    const late = veto("late", no, { events: ["disconnect"] });
+    expect((await ask([observer, late])).answer).toEqual({ allowed: true });
+    expect([observer.told, late.told]).toEqual([[], []]);
+  });
+
+  it("stand in the store as running before they start", async () => {
+    const seen: unknown[] = [];
+    const hook = listener({ name: "gate", veto: true }, async ({ sessionId, eventId, attempt }) => {
+      seen.push(await ledger.deliveries(sessionId), eventId, attempt);
+      return yes;
+    });
+    const { connection } = await ask([hook]);
+    expect(seen).toMatchObject([[{ hook: "gate", state: "running", veto: true }], connection.connectEventId, 1]);
+  });
+
+  it("are told of the connection as it is in the ledger", async () => {
+    const hook = veto("gate");
+    const { connection } = await ask([hook]);
+    expect(hook.told).toMatchObject([
+      {
+        event: "C",
+        sessionId: connection.id,
+        userId: "alice",
+        ipFour: connection.ipv4,
+        originatingIp: "198.51.100.20",
+      },
+    ]);
+  });
+
+  it("are not asked about a connection that has ended", async () => {
+    const connection = await ledger.reserve();
+    await ledger.end(connection.id, []);
+    const hook = veto("gate");
+    expect(await hooksOf([hook], ledger.store).vetoes.ask(connection)).toMatchObject({
+      allowed: false,
+      code: "connection-ended",
+    });
+    expect(hook.told).toEqual([]);
+  });
+
+  it("stop asking when the connection ends meanwhile", async () => {
+    const first = listener({ name: "first", veto: true }, async ({ sessionId }) => {
+      await ledger.end(sessionId, []);
+      return yes;
+    });
+    const second = veto("second");
+    expect((await ask([first, second])).answer).toMatchObject({ allowed: false, code: "connection-ended" });
+    expect(second.told).toEqual([]);
+  });
+});
+
+describe("a veto that gives no answer", () => {
+  const failing = { ...yes, answer: "failed" as const, failure: "missing" as const, error: "it is not there" };
+
+  it.each([
+    ["missing", "hook-failed"],
+    ["crashed", "hook-failed"],
+    ["unreachable", "hook-failed"],
+    ["timed-out", "hook-timed-out"],
+  ] as const)("because it is %s refuses as %s", async (failure, code) => {
+    const { connection, answer } = await ask([veto("gate", { ...failing, failure })]);
+    expect(answer).toEqual({
+      allowed: false,
+      code,
+      hook: "gate",
+      reason: "hook gate gave no answer: it is not there",
+      clientReason: null,
+    });
+    expect(await ledger.deliveries(connection.id)).toMatchObject([{ state: "failed", error: "it is not there" }]);
+  });
+
+  it("refuses when it throws", async () => {
+    const hook = listener({ name: "gate", veto: true }, () => {
+      throw new Error("a fault of ours");
+    });
+    expect((await ask([hook])).answer).toMatchObject({
+      code: "hook-failed",
+      reason: expect.stringContaining("a fault of ours"),
+    });
+  });
+
+  it("lets in where an administrator wrote that down, and goes on to the next", async () => {
+    const second = veto("second");
+    expect((await ask([veto("first", failing, { onFailure: "allow" }), second])).answer).toEqual({ allowed: true });
+    expect(second.told).toHaveLength(1);
+    expect((await ask([veto("first", no, { onFailure: "allow" })])).answer).toMatchObject({ code: "hook-refused" });
+  });
+
+  it("refuses for want of a turn, without having been told, when too many are being asked", async () => {
+    const gate = Promise.withResolvers<typeof yes>();
+    const hook = listener({ name: "gate", veto: true, deadlineMs: 1_000 }, () => gate.promise);
+    const bounds = { deliveries: { atOnce: 1, perHook: 1 }, vetoes: { atOnce: 1, waiting: 1 } };
+    const { vetoes } = hooksOf([hook], ledger.store, { bounds });
+    const [first, second, third] = await Promise.all([ledger.reserve(), ledger.reserve(), ledger.reserve()]);
+    const asked = vetoes.ask(first);
+    await until("the first is being asked", () => hook.told.length === 1);
+    const waiting = vetoes.ask(second);
+    expect(await vetoes.ask(third)).toMatchObject({ allowed: false, code: "too-busy" });
+    expect(await waiting).toMatchObject({ allowed: false, code: "too-busy" });
+    gate.resolve(yes);
+    expect(await asked).toEqual({ allowed: true });
+    expect(hook.told).toHaveLength(1);
+    expect(await ledger.deliveries(second.id)).toEqual([]);
+    expect(await vetoes.ask(second)).toEqual({ allowed: true });
+  });
+});
+
+describe("what a refused person reads", () => {
+  it("is the last line printed where the hook says so, without what could harm a terminal", async () => {
+    const refuse = join(fixtures, "refuse");
+    const shown = await ask([program(refuse, { veto: true, showOutput: true })]);
+    expect(shown.answer).toMatchObject({ code: "hook-refused", clientReason: "Come back tomorrow." });
+    const hidden = await ask([program(refuse, { veto: true })]);
+    expect(hidden.answer).toMatchObject({ code: "hook-refused", clientReason: null });
+  });
+
+  it("is never what a hook printed that failed", async () => {
+    const { answer } = await ask([
+      program(join(fixtures, "hang"), { veto: true, showOutput: true, deadlineMs: 1_000 }),
+    ]);
+    expect(answer).toMatchObject({ code: "hook-timed-out", clientReason: null });
+  });
+
+  it("is bounded, and nothing where nothing was printed", () => {
+    expect([...(lastLine(`${"é🦊".repeat(500)}\n`) ?? "")]).toHaveLength(200);
+    expect(lastLine("")).toBeNull();
+    expect(lastLine(" \n\u0007\r\n")).toBeNull();
+  });
+});
+
+describe("who held an address before", () => {
+  it("is gone for the hook before it is asked about the next holder", async () => {
+    const order: string[] = [];
+    const firewall = listener({ name: "firewall", veto: true }, ({ event, userId }) => {
+      order.push(`${event} ${userId}`);
+      return yes;
+    });
+    const hooks = hooksOf([firewall], ledger.store);
+    await hooks.start();
+    const before = await ledger.reserve({ userId: "before", ipv4: "10.9.0.77" });
+    await hooks.vetoes.ask(before);
+    await ledger.end(before.id, ["firewall"]);
+    const after = await ledger.reserve({ userId: "after", ipv4: "10.9.0.77" });
+    expect(await hooks.vetoes.ask(after)).toEqual({ allowed: true });
+    await hooks.stop(5_000);
+    expect(order).toEqual(["C before", "D before", "C after"]);
+  });
+
+  it("does not keep the next holder out when the hook cannot be told", async () => {
+    const firewall = listener({ name: "firewall", veto: true, deadlineMs: 400 }, ({ event }) =>
+      event === "C" ? yes : { ...no, answer: "failed", failure: "crashed" },
+    );
+    const hooks = hooksOf([firewall], ledger.store);
+    await hooks.start();
+    const before = await ledger.reserve({ ipv4: "10.9.0.77" });
+    await hooks.vetoes.ask(before);
+    await ledger.end(before.id, ["firewall"]);
+    const after = await ledger.reserve({ ipv4: "10.9.0.77" });
+    expect(await hooks.vetoes.ask(after)).toEqual({ allowed: true });
+    await hooks.stop(5_000);
+  });
+});
+
+it("a store that fails rejects the question: nobody is let in by a fault", async () => {
+  const connection = await ledger.reserve();
+  const { store } = ledger;
+  const broken = {
+    ...store,
+    deliveries: { ...store.deliveries, finish: () => Promise.reject(new Error("disk full")) },
+  };
+  await expect(hooksOf([veto("gate")], broken).vetoes.ask(connection)).rejects.toThrow("disk full");
+});
