@@ -6,4 +6,6 @@ export type DirectorySearch = (query: {
   base: string;
   filter: string;
   attributes: readonly string[];
+  /** Left out, the whole subtree. */
+  scope?: "base" | "one" | "sub";
 }) => Promise<DirectoryEntry[]>;

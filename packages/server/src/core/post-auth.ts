@@ -57,5 +57,9 @@ export type PostAuthVerdict = {
 /** The active post-auth scripts as the pipeline sees them; compose puts the real ones in. */
 export interface PostAuth {
   terms(): Promise<PostAuthTerms>;
-  decide(input: PostAuthInput): Promise<PostAuthVerdict>;
+  /**
+   * Never rejects because of a script. `terms` are those the attempt went by so far: if scripts were replaced meanwhile
+   * so that nobody would have checked the credentials, it is denied.
+   */
+  decide(input: PostAuthInput, terms?: PostAuthTerms): Promise<PostAuthVerdict>;
 }

@@ -42,6 +42,7 @@ export class Worker {
   #fault: ScriptFault | undefined;
   #scriptPid: number | undefined;
   #lastId = 0;
+  #unsent = "";
   #watch: NodeJS.Timeout | undefined;
   #heardAt = 0;
   #askedAt: number | undefined;
@@ -149,8 +150,15 @@ export class Worker {
     this.kill();
   }
 
+  /** What is sent in one turn of the event loop is written at once. */
   #send(message: ToWorker): void {
-    this.#process.pipe?.write(`${JSON.stringify(message)}\n`);
+    if (this.#unsent === "") setImmediate(() => this.#flush());
+    this.#unsent += `${JSON.stringify(message)}\n`;
+  }
+
+  #flush(): void {
+    this.#process.pipe?.write(this.#unsent);
+    this.#unsent = "";
   }
 
   #ask(): void {

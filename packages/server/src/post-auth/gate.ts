@@ -1,0 +1,119 @@
+import type { Log } from "../core/log.ts";
+import type { PostAuth, PostAuthInput, PostAuthTerms, PostAuthVerdict } from "../core/post-auth.ts";
+import type { ScriptStore } from "../store/store.ts";
+import { type ChainOutcome, runChain } from "./chain.ts";
+import { type ActiveScript, createGeneration, type Generation } from "./generation.ts";
+import type { Loaders } from "./loaders.ts";
+import { maskSecretsOf } from "./mask-secrets.ts";
+
+export type PostAuthGate = PostAuth & {
+  /** Makes the store's active versions the live ones. Calls under way finish with the versions they began with. */
+  reload(): Promise<void>;
+  /** The live scripts in order, with what loading them told. */
+  scripts(): Promise<readonly ActiveScript[]>;
+  /** Waits for calls under way, up to their deadlines, and ends the processes. */
+  close(): Promise<void>;
+};
+
+/** A script that could not be loaded may only have lacked something for a moment; it denies everybody meanwhile. */
+const retryAfterMs = 10_000;
+
+/** The active post-auth scripts, loaded once and kept warm. Nothing is loaded before the first question or `reload`. */
+export function createPostAuth(options: {
+  scripts: Pick<ScriptStore, "active">;
+  loaders: Loaders;
+  /** For each script of the chain. */
+  deadlineMs: number;
+  log: Log;
+}): PostAuthGate {
+  const { scripts, loaders, deadlineMs, log } = options;
+  let current: Promise<Generation> | undefined;
+  let reloading: Promise<unknown> = Promise.resolve();
+  let nextRetryAt = 0;
+
+  async function loadNext(before: Generation | undefined): Promise<Generation> {
+    const active = await scripts.active();
+    const next = await createGeneration({ active, before, loaders, log });
+    nextRetryAt = performance.now() + retryAfterMs;
+    return next;
+  }
+
+  /** One at a time, and the live generation stays where the store or a loader fails. */
+  function reload(): Promise<void> {
+    const done = reloading.then(async () => {
+      const before = await current?.catch(() => undefined);
+      const next = await loadNext(before);
+      current = Promise.resolve(next);
+      before?.retire(next);
+    });
+    reloading = done.catch(() => {});
+    return done;
+  }
+
+  async function live(): Promise<Generation> {
+    if (current === undefined) await reload();
+    const generation = await (current as Promise<Generation>);
+    if (generation.faults.length > 0 && performance.now() > nextRetryAt) {
+      nextRetryAt = performance.now() + retryAfterMs;
+      reload().catch((error: unknown) => log.error({ error }, "the post-auth scripts could not be loaded again"));
+    }
+    return generation;
+  }
+
+  async function decide(input: PostAuthInput, terms?: PostAuthTerms): Promise<PostAuthVerdict> {
+    const started = performance.now();
+    const verdict = (part: Partial<PostAuthVerdict>): PostAuthVerdict => ({
+      outcome: "deny",
+      user: input.authret.user,
+      code: null,
+      reason: input.authret.reason,
+      clientReason: null,
+      properties: input.authret.proplist,
+      save: {},
+      printed: "",
+      traceback: null,
+      warnings: [],
+      ...part,
+      durationMs: Math.round((performance.now() - started) * 100) / 100,
+    });
+    const generation = await live();
+    const [fault] = generation.faults;
+    if (fault !== undefined) return verdict({ code: "script-invalid", reason: fault });
+    if (terms?.authNull && !generation.terms.authNull) {
+      return verdict({ code: "too-busy", reason: "the script that was to decide alone was just replaced by others" });
+    }
+    if (generation.chain.length === 0) {
+      if (input.info.auth_method !== "pas_only") return verdict({ outcome: "allow" });
+      return verdict({ code: "script-missing", reason: "pas_only: a script must decide, and none is active" });
+    }
+    const outcome = await generation.use(() => runChain({ scripts: generation.chain, input, deadlineMs }));
+    return maskSecretsOf(input.authcred, verdict(verdictOf(outcome, input)));
+  }
+
+  return {
+    terms: async () => (await live()).terms,
+    scripts: async () => (await live()).scripts,
+    decide,
+    reload,
+    close: async () => {
+      await reloading;
+      const generation = await current?.catch(() => undefined);
+      await generation?.close();
+    },
+  };
+}
+
+function verdictOf(outcome: ChainOutcome, input: PostAuthInput): Partial<PostAuthVerdict> {
+  const { by, question, states: _states, ...rest } = outcome;
+  if (outcome.outcome === "challenge") {
+    const reason = `the post-auth script ${by} asked ${JSON.stringify(question?.text)}, and nobody can be asked here`;
+    return { ...rest, outcome: "deny", code: "challenge-unsupported", reason, clientReason: null };
+  }
+  const silent = outcome.outcome === "deny" && outcome.reason === input.authret.reason;
+  // What the method said of the credentials is no reason for a denial.
+  return {
+    ...rest,
+    outcome: outcome.outcome,
+    reason: silent ? `denied by the post-auth script ${by}` : outcome.reason,
+  };
+}

@@ -1,0 +1,115 @@
+import type { Properties } from "../core/properties.ts";
+
+/** What is in force before a script is asked; whatever it leaves out of its answer stays so. */
+export type Standing = { user: string; reason: string; properties: Properties };
+
+export type Judged =
+  | {
+      decision: "allow" | "deny";
+      user: string;
+      reason: string;
+      clientReason: string | null;
+      properties: Properties;
+      save: Properties;
+      /** Other keys that the script put on authret, for the scripts after it. */
+      extra: Record<string, unknown>;
+      warnings: string[];
+    }
+  | { decision: "bad"; problem: string };
+
+const longestText = 4_096;
+const longestName = 256;
+const mostPropertyBytes = 256 * 1024;
+const known = new Set(["status", "user", "reason", "client_reason", "proplist"]);
+
+/**
+ * Reads a decision from what a script returned: `authret`, or `[authret, proplist_save]`. The rules are COMPATIBILITY's
+ * and hold for every language: what is not exactly a decision denies, and the problem names the value.
+ */
+export function judgeResult({ value, before }: { value: unknown; before: Standing }): Judged {
+  const [authret, saved] = Array.isArray(value) ? value : [value, {}];
+  if (Array.isArray(value) && value.length !== 2) {
+    return bad(`the script returned ${value.length} values; it must return authret or (authret, proplist_save)`);
+  }
+  if (!isRecord(authret)) return bad(`the script returned ${describe(authret)} where authret was expected`);
+  const { status } = authret;
+  if (status !== 0 && status !== 1) {
+    const found = "status" in authret ? `is ${describe(status)}` : "is missing";
+    return bad(`authret['status'] ${found}; it must be one of the integers SUCCEED (0) and FAIL (1)`);
+  }
+  const problems: string[] = [];
+  const text = (key: string, otherwise: string) => readText(authret, key, otherwise, problems);
+  const judged = {
+    user: text("user", before.user),
+    reason: text("reason", before.reason),
+    clientReason: text("client_reason", "") || null,
+    properties:
+      "proplist" in authret ? readProperties(authret.proplist, "authret['proplist']", problems) : before.properties,
+    save: saved === null ? {} : readProperties(saved, "proplist_save", problems),
+    extra: Object.fromEntries(Object.entries(authret).filter(([key]) => !known.has(key))),
+  };
+  if (judged.user === "") problems.push("authret['user'] is empty");
+  const warnings = misplaced(judged.extra);
+  // A denial stays one, whatever else is wrong with it.
+  if (status === 1) return { decision: "deny", ...judged, warnings: [...warnings, ...problems] };
+  return problems.length > 0 ? bad(problems.join("; ")) : { decision: "allow", ...judged, warnings };
+}
+
+const bad = (problem: string): Judged => ({ decision: "bad", problem });
+
+function readText(authret: Record<string, unknown>, key: string, otherwise: string, problems: string[]): string {
+  const value = authret[key];
+  if (value === undefined || value === null) return otherwise;
+  if (typeof value === "string" && isClean(value) && value.length <= longestText) return value;
+  problems.push(`authret['${key}'] is ${describe(value)}; it must be a string of at most ${longestText} characters`);
+  return otherwise;
+}
+
+function readProperties(value: unknown, place: string, problems: string[]): Properties {
+  if (!isRecord(value)) {
+    problems.push(`${place} is ${describe(value)}; it must be a dict of strings`);
+    return {};
+  }
+  let size = 0;
+  for (const [name, one] of Object.entries(value)) {
+    if (name === "" || name.length > longestName || !isClean(name) || /[\r\n]/.test(name)) {
+      problems.push(`${place} has ${describe(name)} as the name of a property`);
+    }
+    if (typeof one !== "string") problems.push(`${place}['${name}'] is ${describe(one)}; properties are strings`);
+    else if (!isClean(one)) problems.push(`${place}['${name}'] holds a NUL or broken Unicode`);
+    else size += name.length + one.length;
+  }
+  if (size > mostPropertyBytes)
+    problems.push(`${place} holds ${size} characters; at most ${mostPropertyBytes} can be kept`);
+  return problems.length > 0 ? {} : (value as Properties);
+}
+
+function misplaced(extra: Record<string, unknown>): string[] {
+  return Object.keys(extra)
+    .filter((key) => /^(conn|prop|pvt)_/.test(key) && key !== "proplist_save")
+    .map((key) => `authret['${key}'] is ignored; it belongs in authret['proplist']`);
+}
+
+function isClean(text: string): boolean {
+  return text.isWellFormed() && !text.includes("\0");
+}
+
+function isRecord(value: unknown): value is Record<string, unknown> {
+  return typeof value === "object" && value !== null && !Array.isArray(value) && floatText(value) === undefined;
+}
+
+/** A float as runners send those that JSON would turn into integers. */
+function floatText(value: object): string | undefined {
+  const text: unknown = (value as Record<string, unknown>).$float;
+  return typeof text === "string" && Object.keys(value).length === 1 ? text : undefined;
+}
+
+function describe(value: unknown): string {
+  if (value === undefined || value === null) return "nothing (None)";
+  if (typeof value === "boolean") return value ? "True" : "False";
+  if (typeof value === "string") return value.length > 60 ? "a long string" : `the string ${JSON.stringify(value)}`;
+  if (typeof value === "number") return `the number ${value}`;
+  if (Array.isArray(value)) return "a list";
+  const float = floatText(value as object);
+  return float === undefined ? "a dict" : `the float ${float}`;
+}
