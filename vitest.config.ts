@@ -1,6 +1,6 @@
 import { defineConfig } from "vitest/config";
 
-const endToEnd = "packages/*/test/e2e/**/*.test.ts";
+const endToEnd = ["packages/*/test/e2e/**/*.test.ts", "packages/*/test/**/*.e2e.test.ts"];
 const globalSetup = ["./packages/server/test/global-setup.ts"];
 
 export default defineConfig({
@@ -10,7 +10,7 @@ export default defineConfig({
         test: {
           name: "unit",
           include: ["packages/*/test/**/*.test.ts"],
-          exclude: [endToEnd],
+          exclude: endToEnd,
           globalSetup,
           testTimeout: 30_000,
           hookTimeout: 30_000,
@@ -20,7 +20,7 @@ export default defineConfig({
         // Real daemons and clients in network namespaces: one file at a time, so that a slow machine stays truthful.
         test: {
           name: "e2e",
-          include: [endToEnd],
+          include: endToEnd,
           globalSetup,
           fileParallelism: false,
           sequence: { groupOrder: 1 },
