@@ -1,21 +1,27 @@
 import { z } from "zod";
-import type { ClientConfig, ClientConfigStore } from "../../store/store.ts";
+import type { ClientConfigs } from "../../client-configs/client-configs.ts";
+import type { ClientConfig } from "../../store/store.ts";
 import { type CommandTable, command } from "../command.ts";
 import { id, name } from "../input.ts";
 
 /** What was issued, with the file: the only copy of its private key. */
 export type IssuedConfig = ClientConfig & { file: string };
 
+export type RevokedConfig = ClientConfig & { endedConnections: number };
+
+/** Makes a device's file for a profile by its id. Errors: `not-found` for a profile that does not exist. */
+export type IssueConfig = (order: {
+  /** Null for server-locked ones. */
+  userId: string | null;
+  profileId: string;
+  kind: ClientConfig["kind"];
+}) => Promise<{ config: ClientConfig; text: string }>;
+
 export function clientConfigCommands(deps: {
-  list: ClientConfigStore["list"];
-  /** Errors: `not-found` for a user or profile that does not exist. */
-  issue(order: {
-    userId: string | null;
-    profileId: string;
-    kind: ClientConfig["kind"];
-  }): Promise<{ config: ClientConfig; file: string }>;
-  /** Ends the device's connections too. Errors: `not-found`, `conflict` where it is revoked already. */
-  revoke(id: string): Promise<ClientConfig>;
+  configs: Pick<ClientConfigs, "list" | "revoke">;
+  issue: IssueConfig;
+  /** Ends a device's connections, and tells how many. */
+  endConnections(connectionId: string): Promise<number>;
 }): CommandTable {
   return {
     "client-config-issue": command({
@@ -31,19 +37,22 @@ export function clientConfigCommands(deps: {
           "userId is for all kinds but server-locked, which belongs to nobody",
         ),
       run: async ({ userId, profileId, kind }): Promise<IssuedConfig> => {
-        const { config, file } = await deps.issue({ userId: userId ?? null, profileId, kind });
-        return { ...config, file };
+        const { config, text } = await deps.issue({ userId: userId ?? null, profileId, kind });
+        return { ...config, file: text };
       },
     }),
     "client-config-list": command({
       summary: "Client configs, revoked ones too.",
       input: z.strictObject({ userId: name.optional(), profileId: name.optional() }),
-      run: async (filter) => await deps.list(filter),
+      run: async (filter) => await deps.configs.list(filter),
     }),
     "client-config-revoke": command({
       summary: "Refuses a device from now on, and ends its connection.",
       input: z.strictObject({ id }),
-      run: async (input) => await deps.revoke(input.id),
+      run: async (input): Promise<RevokedConfig> => {
+        const revoked = await deps.configs.revoke(input.id);
+        return { ...revoked, endedConnections: await deps.endConnections(revoked.connectionId) };
+      },
     }),
   };
 }

@@ -1,4 +1,5 @@
 import { z } from "zod";
+import type { Directory } from "../../accounts/directory.ts";
 import type { AccountLookup, Group } from "../../core/account.ts";
 import { SallyportError } from "../../core/errors.ts";
 import { maskSecrets, type Properties } from "../../core/properties.ts";
@@ -10,9 +11,8 @@ export type GroupDetails = Group & { properties: Properties /** Canonical CIDRs.
 
 export function groupCommands(deps: {
   accounts: Pick<AccountStore, "group" | "groups" | "deleteGroup" | "properties">;
-  /** False where the group exists already. Errors: `invalid-input` for a name that cannot be one. */
-  addGroup(id: string): Promise<boolean>;
-  lookup: AccountLookup["group"];
+  directory: Pick<Directory, "addGroup">;
+  lookup: Pick<AccountLookup, "group">;
 }): CommandTable {
   const { accounts } = deps;
   const byName = z.strictObject({ name });
@@ -28,7 +28,7 @@ export function groupCommands(deps: {
       summary: "Adds a group.",
       input: byName,
       run: async ({ name: id }) => {
-        if (!(await deps.addGroup(id))) {
+        if (!(await deps.directory.addGroup(id))) {
           throw new SallyportError("already-exists", `there is a group ${JSON.stringify(id)} already`);
         }
         return await existing(id);
@@ -45,7 +45,7 @@ export function groupCommands(deps: {
       run: async ({ name: id }): Promise<GroupDetails> => {
         const group = await existing(id);
         const properties = maskSecrets(await accounts.properties({ kind: "group", name: id }));
-        return { ...group, properties, subnets: (await deps.lookup(id))?.subnets ?? [] };
+        return { ...group, properties, subnets: (await deps.lookup.group(id))?.subnets ?? [] };
       },
     }),
     "group-delete": command({

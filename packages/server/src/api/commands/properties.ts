@@ -1,4 +1,5 @@
 import { z } from "zod";
+import type { Directory } from "../../accounts/directory.ts";
 import type { AccountLookup } from "../../core/account.ts";
 import { SallyportError } from "../../core/errors.ts";
 import { maskSecrets, type Properties, type PropertyOwner } from "../../core/properties.ts";
@@ -18,9 +19,8 @@ const owner = z.discriminatedUnion("kind", [
 /** Properties of a user (a directory's, too, who has no account here), a group, or the default behind everybody. */
 export function propertyCommands(deps: {
   accounts: Pick<AccountStore, "properties" | "group" | "deleteProperty">;
-  /** Errors: `invalid-input` where a known property cannot have the value. */
-  setProperties(owner: PropertyOwner, values: Properties): Promise<void>;
-  resolve: AccountLookup["resolve"];
+  directory: Pick<Directory, "setProperties">;
+  lookup: Pick<AccountLookup, "resolve">;
 }): CommandTable {
   const { accounts } = deps;
 
@@ -32,7 +32,7 @@ export function propertyCommands(deps: {
   /** Where a user has no such property, the group's or the default's that holds instead. */
   const inherited = async (of: PropertyOwner, wanted: string): Promise<PropertyValue | undefined> => {
     if (of.kind !== "user") return undefined;
-    const { properties } = await deps.resolve(of.name);
+    const { properties } = await deps.lookup.resolve(of.name);
     const value = own(properties, wanted);
     if (value === undefined) return undefined;
     const behind = await accounts.properties({ kind: "default" });
@@ -48,7 +48,7 @@ export function propertyCommands(deps: {
       input: z.strictObject({ owner, key, value: text }),
       run: async ({ owner: of, key: wanted, value }): Promise<PropertyValue> => {
         await mustExist(of);
-        await deps.setProperties(of, { [wanted]: value });
+        await deps.directory.setProperties(of, { [wanted]: value });
         return masked({ id: wanted, key: wanted, value, from: of.kind });
       },
     }),

@@ -1,8 +1,8 @@
 import { z } from "zod";
+import type { Directory } from "../../accounts/directory.ts";
 import type { AccountLookup, User } from "../../core/account.ts";
 import { SallyportError } from "../../core/errors.ts";
 import { maskSecrets, type Properties } from "../../core/properties.ts";
-import type { Secret } from "../../core/secret.ts";
 import type { AccountStore } from "../../store/store.ts";
 import { type CommandTable, command } from "../command.ts";
 import { name, secret } from "../input.ts";
@@ -21,11 +21,8 @@ export type UserEnded = { id: string; endedConnections: number };
 /** Local accounts. Disabling and deleting end the account's connections too. */
 export function userCommands(deps: {
   accounts: Pick<AccountStore, "user" | "users" | "setDisabled" | "deleteUser" | "properties">;
-  /** False where the user exists already. Errors: `invalid-input` for a name that cannot be one. */
-  addUser(user: { id: string; password: Secret | undefined }): Promise<boolean>;
-  /** False where there is no such user. */
-  setPassword(id: string, password: Secret): Promise<boolean>;
-  resolve: AccountLookup["resolve"];
+  directory: Pick<Directory, "addUser" | "setPassword">;
+  lookup: Pick<AccountLookup, "resolve">;
   /** Ends a user's connections as `disabled`, and tells how many. */
   endConnections(userId: string): Promise<number>;
 }): CommandTable {
@@ -44,7 +41,7 @@ export function userCommands(deps: {
       summary: "Adds a local account; without a password it cannot log in by the local method.",
       input: z.strictObject({ name, password: secret.optional() }),
       run: async ({ name: id, password }) => {
-        if (!(await deps.addUser({ id, password }))) {
+        if (!(await deps.directory.addUser({ id, password }))) {
           throw new SallyportError("already-exists", `there is a user ${JSON.stringify(id)} already`);
         }
         return await existing(id);
@@ -61,7 +58,7 @@ export function userCommands(deps: {
       run: async ({ name: id }): Promise<UserDetails> => {
         const user = await existing(id);
         const own = await accounts.properties({ kind: "user", name: id });
-        const { properties } = await deps.resolve(id);
+        const { properties } = await deps.lookup.resolve(id);
         return {
           ...user,
           group: properties.conn_group ?? null,
@@ -98,7 +95,7 @@ export function userCommands(deps: {
       summary: "Sets an account's password.",
       input: z.strictObject({ name, password: secret }),
       run: async ({ name: id, password }) => {
-        if (!(await deps.setPassword(id, password))) throw unknown(id);
+        if (!(await deps.directory.setPassword(id, password))) throw unknown(id);
         return await existing(id);
       },
     }),

@@ -1,13 +1,13 @@
 import { resolve } from "node:path";
 import { type Command, Option } from "commander";
-import type { DeliveryView, HookCheck, HookTest, HookView } from "../../api/commands/hooks.ts";
+import type { DeliveryView, HookCheck, HookSummary, HookTrial } from "../../api/commands/hooks.ts";
+import type { ErrorCode } from "../../core/errors.ts";
 import type { Cli } from "../cli.ts";
 import { Refusal } from "../failure.ts";
 import { localTime, table, visible, visibleLines } from "../for-people.ts";
 import { count } from "../list-options.ts";
 
 type DeliveryOptions = { failed?: true; hook?: string; connection?: string; limit?: number };
-type TestOptions = { event: string; user?: string; profile?: string };
 
 /** `sallyport hook …`: connection hooks, which the configuration file defines, and what they were told. */
 export function register(program: Command, cli: Cli): void {
@@ -16,33 +16,27 @@ export function register(program: Command, cli: Cli): void {
     .command("list")
     .description("the hooks in the order they are asked")
     .action(async () => {
-      cli.printList(await cli.call<HookView[]>("hook-list", {}), "No hook is configured.", peopleHooks);
+      cli.printList(await cli.call<HookSummary[]>("hook-list", {}), "No hook is configured.", peopleHooks);
     });
   hook
     .command("check <file>")
-    .description("whether a program could be started as a hook, without starting it")
+    .description("look at a program without running it: whether it can be a hook, and what is wrong with it")
     .action(async (file: string) => {
       const checked = await cli.call<HookCheck>("hook-check", { path: resolve(file) });
-      cli.print(checked, ({ id, fault, interpreter }) => {
-        if (fault !== null) return "";
-        return `${visible(id)} can be a hook${interpreter === null ? "" : `; ${visible(interpreter)} runs it`}.\n`;
-      });
-      if (checked.fault !== null) throw refused("hook-failed", checked.fault, "Mend it and check again.");
+      cli.print(checked, peopleCheck);
+      const faults = checked.findings.filter(({ severity }) => severity === "fault").length;
+      if (!checked.ok)
+        throw refused("hook-failed", `${file} has ${faults === 1 ? "a fault" : `${faults} faults`}`, mend);
     });
   hook
     .command("test <name>")
-    .description("tell a hook of a made-up connection, for real, and print what it answers")
-    .addOption(new Option("--event <event>", "which event").choices(["connect", "disconnect"]).default("connect"))
-    .option("--user <name>", "the made-up connection's user")
-    .option("--profile <id>", "its profile")
-    .action(async (name: string, { event, user, profile }: TestOptions) => {
-      const tested = await cli.call<HookTest>("hook-test", { name, event, userId: user, profileId: profile });
-      cli.print(tested, peopleTest);
-      if (tested.answer === "no") throw refused("hook-refused", tested.error ?? "the hook said no", nothing);
-      if (tested.answer === "failed") {
-        const code = tested.failure === "timed-out" ? "hook-timed-out" : "hook-failed";
-        throw refused(code, tested.error ?? "the hook gave no answer", "Mend the hook and test it again.");
-      }
+    .description("tell a hook, for real, of a connection that never was, and print what it answers")
+    .addOption(new Option("--event <event>", "only this event").choices(["connect", "disconnect"]))
+    .action(async (name: string, { event }: { event?: string }) => {
+      const trials = await cli.call<HookTrial[]>("hook-test", { name, event });
+      cli.print(trials, (all) => all.map(peopleTrial).join(""));
+      const failed = trials.find(({ answer }) => answer !== "yes");
+      if (failed) throw failureOf(failed);
     });
   hook
     .command("deliveries")
@@ -66,17 +60,25 @@ export function register(program: Command, cli: Cli): void {
     });
 }
 
-const nothing = "Nothing, if it should say no to such a connection.";
+const mend = "Mend it and check again.";
 
-function refused(code: string, message: string, next: string): Refusal {
+function refused(code: ErrorCode, message: string, next: string): Refusal {
   return new Refusal({ code, message, next });
 }
 
-function peopleHooks(hooks: readonly HookView[]): string {
+function failureOf({ answer, failure, error, event }: HookTrial): Refusal {
+  if (answer === "no") {
+    return refused("hook-refused", `${event}: ${error ?? "the hook said no"}`, "Nothing, if it should say no to this.");
+  }
+  const code = failure === "timed-out" ? "hook-timed-out" : "hook-failed";
+  return refused(code, `${event}: ${error ?? "the hook gave no answer"}`, "Mend the hook and test it again.");
+}
+
+function peopleHooks(hooks: readonly HookSummary[]): string {
   return table(
     ["NAME", "TARGET", "EVENTS", "VETO", "DEADLINE", "NO ANSWER MEANS"],
     hooks.map((one) => [
-      one.name,
+      one.id,
       one.target,
       one.events.join(", "),
       one.veto ? "yes" : "no",
@@ -86,11 +88,20 @@ function peopleHooks(hooks: readonly HookView[]): string {
   );
 }
 
-function peopleTest({ id, answer, durationMs, output }: HookTest): string {
+function peopleCheck({ id, findings }: HookCheck): string {
+  if (findings.length === 0) return `${visible(id)} can be a hook; nothing was found wrong with it.\n`;
+  const lines = findings.map(({ severity, line, message }) => {
+    const place = line === null ? "" : `line ${line}: `;
+    return `${severity}: ${place}${visible(message)}\n`;
+  });
+  return lines.join("");
+}
+
+function peopleTrial({ hook, event, answer, durationMs, output }: HookTrial): string {
   const words = { yes: "said yes", no: "said no", failed: "gave no answer" }[answer];
   const printed = output.trimEnd();
   const block = printed === "" ? "" : `It printed:\n${visibleLines(printed).replace(/^/gm, "  ")}\n`;
-  return `Hook ${visible(id)} ${words} after ${durationMs} ms.\n${block}`;
+  return `Hook ${visible(hook)} ${words} to a ${event} after ${durationMs} ms.\n${block}`;
 }
 
 function peopleDeliveries(deliveries: readonly DeliveryView[]): string {

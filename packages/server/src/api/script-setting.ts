@@ -1,0 +1,25 @@
+import type { ScriptVersions } from "../post-auth/versions.ts";
+import type { SettingElsewhere } from "./commands/settings.ts";
+
+/** The script behind Access Server's `auth.module.post_auth_script` (COMPATIBILITY section 1). */
+const name = "access-server";
+
+/** Setting it adds and activates a version; getting it gives the live text; deleting it removes the script. */
+export function scriptSetting(scripts: ScriptVersions): SettingElsewhere {
+  const present = async () => (await scripts.list()).find(({ id }) => id === name);
+  return {
+    async get() {
+      const version = (await present())?.activeVersion;
+      return version == null ? undefined : (await scripts.text(name, version)).text;
+    },
+    async set(text) {
+      const { version } = await scripts.add({ name, text, by: "config" });
+      await scripts.activate({ name, version });
+    },
+    async delete() {
+      if ((await present()) === undefined) return false;
+      await scripts.remove(name);
+      return true;
+    },
+  };
+}

@@ -1,0 +1,175 @@
+import { mkdtemp, rm, writeFile } from "node:fs/promises";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { createDirectory } from "../../src/accounts/directory.ts";
+import { accountLookup } from "../../src/accounts/lookup.ts";
+import { createPasswords } from "../../src/accounts/passwords.ts";
+import { serveAdminSocket } from "../../src/api/admin-socket.ts";
+import { joinTables } from "../../src/api/command.ts";
+import { attemptCommands } from "../../src/api/commands/attempts.ts";
+import { type Authenticate, authenticateCommands } from "../../src/api/commands/authenticate.ts";
+import { clientConfigCommands } from "../../src/api/commands/client-configs.ts";
+import { connectionCommands } from "../../src/api/commands/connections.ts";
+import { groupCommands } from "../../src/api/commands/groups.ts";
+import { hookCommands } from "../../src/api/commands/hooks.ts";
+import { propertyCommands } from "../../src/api/commands/properties.ts";
+import { settingCommands } from "../../src/api/commands/settings.ts";
+import { userCommands } from "../../src/api/commands/users.ts";
+import { SallyportError } from "../../src/core/errors.ts";
+import { newId } from "../../src/core/id.ts";
+import type { Log } from "../../src/core/log.ts";
+import { createHooks } from "../../src/hooks/dispatch.ts";
+import { scriptHook } from "../../src/hooks/kinds/script.ts";
+import { createProgramRunner } from "../../src/runner/programs/program-runner.ts";
+import { openSqlite } from "../../src/store/sqlite.ts";
+import type { ClientConfig } from "../../src/store/store.ts";
+import { inProcess, type Outcome } from "./sallyport.ts";
+
+const silent: Log = { debug() {}, info() {}, warn() {}, error() {} };
+
+/** The name of the user whom `authenticate` asks a question. */
+export const challengedUser = "careful";
+
+/** The admin socket over a real store, real accounts and a real hook; what needs a VPN daemon is played. */
+export async function startTestDaemon() {
+  const directory = await mkdtemp(join(tmpdir(), "cli-"));
+  const config = join(directory, "sallyport.yaml");
+  await writeFile(config, `dataDirectory: ${directory}\nunknown key: [\n`);
+  const store = await openSqlite({ file: join(directory, "sallyport.db") });
+  const passwords = createPasswords();
+  const accounts = createDirectory({ store: store.accounts, passwords });
+  const lookup = accountLookup(store.accounts);
+  const runner = createProgramRunner({ log: silent });
+  const hookFile = join(directory, "hook.sh");
+  await writeFile(hookFile, "#!/bin/sh\necho heard $VPN_EVENT\n[ $VPN_EVENT = C ]\n", { mode: 0o755 });
+  const hook = { path: hookFile, account: undefined, legacyVariableNames: false, workingDirectory: directory };
+  const hooks = createHooks({
+    hooks: [
+      {
+        terms: {
+          name: "firewall",
+          events: ["connect", "disconnect"],
+          veto: true,
+          deadlineMs: 5000,
+          onFailure: "deny",
+          showOutput: false,
+          retry: { attempts: 1, firstWaitMs: 10, longestWaitMs: 10 },
+        },
+        tell: scriptHook(hook, { runner, home: directory }),
+        target: `script ${hookFile}`,
+      },
+    ],
+    store,
+    runner,
+    node: { number: 0, url: "https://vpn.example.org", hostName: "vpn.example.org" },
+    log: silent,
+  });
+
+  const end = async (id: string) =>
+    await store.ledger.end(id, {
+      at: new Date().toISOString(),
+      reason: "admin",
+      detail: null,
+      counts: null,
+      release: true,
+      subscribers: [],
+    });
+  const endConnections = async (userId: string) => {
+    const open = await store.ledger.list({ userId, open: true, limit: 100 });
+    for (const connection of open) await end(connection.id);
+    return open.length;
+  };
+  const authenticate: Authenticate = async ({ username, password, challenge }) => {
+    const attemptId = newId();
+    const user = await store.accounts.user(username);
+    const { properties } = await lookup.resolve(username);
+    if (!user?.passwordDigest || !(await passwords.verify(user.passwordDigest, password))) {
+      const reason = "local auth failed: wrong password";
+      return { outcome: "deny", attemptId, userId: username, code: "wrong-credentials", reason, clientReason: "No." };
+    }
+    if (username === challengedUser && challenge?.stateId !== "s2") {
+      const stateId = challenge === undefined ? "s1" : "s2";
+      const text = challenge === undefined ? "Your pet's name?" : `Not ${challenge.response.reveal()}. Your PIN?`;
+      return { outcome: "challenge", attemptId, userId: username, stateId, text, echo: true, responseRequired: true };
+    }
+    const answer = challenge === undefined ? "" : ` with ${challenge.response.reveal()}`;
+    return {
+      outcome: "allow",
+      attemptId,
+      userId: username,
+      authMethod: "local",
+      reason: `local auth succeeded${answer}`,
+      properties,
+      group: null,
+      save: {},
+    };
+  };
+
+  const commands = joinTables(
+    userCommands({ accounts: store.accounts, directory: accounts, lookup, endConnections }),
+    groupCommands({ accounts: store.accounts, directory: accounts, lookup }),
+    propertyCommands({ accounts: store.accounts, directory: accounts, lookup }),
+    settingCommands({ settings: store.settings, elsewhere: {} }),
+    connectionCommands({
+      list: (filter) => store.ledger.list(filter),
+      get: (id) => store.ledger.get(id),
+      kill: end,
+      deliveries: (filter) => store.deliveries.list(filter),
+    }),
+    attemptCommands({ attempts: store.attempts }),
+    hookCommands({ hooks: hooks.operations, connection: (id) => store.ledger.get(id) }),
+    authenticateCommands({ authenticate }),
+    clientConfigCommands({
+      list: (filter) => store.clientConfigs.list(filter),
+      issue: async ({ userId, profileId, kind }) => {
+        if (profileId !== "office") throw new SallyportError("not-found", `there is no profile ${profileId}`);
+        const config: ClientConfig = {
+          id: newId(),
+          userId,
+          profileId,
+          kind,
+          protocol: "openvpn",
+          connectionId: newId(),
+          serial: newId().replaceAll("-", ""),
+          createdAt: new Date().toISOString(),
+          expiresAt: new Date(Date.now() + 1e9).toISOString(),
+          revokedAt: null,
+        };
+        await store.clientConfigs.add(config);
+        return { config, file: "client\n<key>\nsecret\n</key>\n" };
+      },
+      revoke: async (id) => {
+        if (!(await store.clientConfigs.revoke(id, new Date().toISOString()))) {
+          throw new SallyportError("not-found", `there is no client config ${id}`);
+        }
+        return (await store.clientConfigs.get(id)) as ClientConfig;
+      },
+    }),
+  );
+  const server = await serveAdminSocket({ path: join(directory, "admin.sock"), commands, log: silent });
+
+  const run = async (args: readonly string[], stdin?: string): Promise<Outcome> =>
+    await inProcess(args, { config, ...(stdin === undefined ? {} : { stdin }) });
+  return {
+    directory,
+    config,
+    store,
+    commands,
+    hookFile,
+    run,
+    /** Runs a command that must succeed and gives its JSON. */
+    async json(args: readonly string[], stdin?: string): Promise<unknown> {
+      const outcome = await run(["--json", ...args], stdin);
+      if (outcome.status !== 0) throw new Error(`${args.join(" ")}: ${outcome.stderr}`);
+      return JSON.parse(outcome.stdout);
+    },
+    async close() {
+      await server.close();
+      await hooks.stop(1000);
+      await store.close();
+      await rm(directory, { recursive: true, force: true });
+    },
+  };
+}
+
+export type TestDaemon = Awaited<ReturnType<typeof startTestDaemon>>;
