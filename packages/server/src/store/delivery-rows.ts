@@ -3,7 +3,7 @@ import type { Delivery } from "../core/hook.ts";
 import { newId } from "../core/id.ts";
 import type { ConnectionTable, DeliveryTable, Tables } from "./schema.ts";
 
-/** One waiting connect delivery for each observer. */
+/** One waiting connect delivery for each observer; one that was asked as a veto has been told already. */
 export async function queueConnects(
   trx: Transaction<Tables>,
   connection: ConnectionTable,
@@ -12,7 +12,12 @@ export async function queueConnects(
   const rows = [...new Set(hooks)].map((hook) =>
     waiting({ eventId: connection.connect_event_id, sessionId: connection.id, hook, event: "connect", at, blocked: 0 }),
   );
-  if (rows.length > 0) await trx.insertInto("deliveries").values(rows).execute();
+  if (rows.length === 0) return;
+  await trx
+    .insertInto("deliveries")
+    .values(rows)
+    .onConflict((conflict) => conflict.columns(["session_id", "hook", "event"]).doNothing())
+    .execute();
 }
 
 /**

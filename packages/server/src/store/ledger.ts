@@ -104,15 +104,14 @@ async function endReplaced(
 ): Promise<Connection[]> {
   const older = await trx
     .selectFrom("connections")
-    .select("id")
+    .select(["id", "reserved_at"])
     .where("user_id", "=", by.userId)
     .where("connection_id", "=", by.connectionId)
     .where("profile_id", "=", by.profileId)
     .where("ended_at", "is", null)
-    .orderBy("reserved_at")
     .execute();
   const replaced: Connection[] = [];
-  for (const { id } of older) {
+  for (const { id } of older.sort((a, b) => (a.reserved_at < b.reserved_at ? -1 : 1))) {
     const row = await endRow(trx, id, {
       at: by.reservedAt,
       reason: "replaced",

@@ -139,18 +139,19 @@ async function connections(db: Kysely<unknown>): Promise<void> {
     .execute();
   await index(db, "connections", "reserved", ["reserved_at", "id"]).execute();
   await index(db, "connections", "user", ["user_id", "reserved_at", "id"]).execute();
+  await index(db, "connections", "user_profile", ["user_id", "profile_id", "reserved_at", "id"]).execute();
   await index(db, "connections", "profile", ["profile_id", "reserved_at", "id"]).execute();
   // The live rows are few whatever the history: these indexes hold nothing else.
-  await index(db, "connections", "live", ["reserved_at", "id"]).where(sql<boolean>`ended_at is null`).execute();
-  await index(db, "connections", "live_user", ["user_id", "connection_id", "profile_id"])
-    .where(sql<boolean>`ended_at is null`)
+  const live = sql<boolean>`ended_at is null`;
+  await index(db, "connections", "live", ["reserved_at", "id"]).where(live).execute();
+  await index(db, "connections", "live_user", ["user_id", "reserved_at", "id"]).where(live).execute();
+  await index(db, "connections", "live_user_profile", ["user_id", "profile_id", "reserved_at", "id"])
+    .where(live)
     .execute();
-  await index(db, "connections", "unfinished", ["node_number", "profile_id", "listener"])
-    .where(sql<boolean>`finished = 0`)
-    .execute();
-  await index(db, "connections", "tunnel", ["tunnel_key", "listener", "profile_id"])
-    .where(sql<boolean>`finished = 0`)
-    .execute();
+  await index(db, "connections", "live_profile", ["profile_id", "reserved_at", "id"]).where(live).execute();
+  const unfinished = sql<boolean>`finished = 0`;
+  await index(db, "connections", "unfinished", ["node_number", "profile_id", "listener"]).where(unfinished).execute();
+  await index(db, "connections", "tunnel", ["tunnel_key", "listener", "profile_id"]).where(unfinished).execute();
 }
 
 async function addresses(db: Kysely<unknown>): Promise<void> {
@@ -198,12 +199,15 @@ async function deliveries(db: Kysely<unknown>): Promise<void> {
     .execute();
   await index(db, "deliveries", "created", ["created_at", "id"]).execute();
   await index(db, "deliveries", "hook", ["hook", "created_at", "id"]).execute();
-  await index(db, "deliveries", "due", ["hook", "next_at", "id"])
+  // What is not done is little whatever the history, or somebody's business: it is found without reading the rest.
+  await index(db, "deliveries", "ready", ["hook", "next_at", "id"])
     .where(sql<boolean>`state = 'waiting' and blocked = 0`)
     .execute();
-  await index(db, "deliveries", "running", ["lease_until"]).where(sql<boolean>`state = 'running'`).execute();
-  await index(db, "deliveries", "waiting", ["created_at", "id"]).where(sql<boolean>`state = 'waiting'`).execute();
-  await index(db, "deliveries", "failed", ["created_at", "id"]).where(sql<boolean>`state = 'failed'`).execute();
+  for (const state of ["waiting", "running", "failed"]) {
+    const inState = sql<boolean>`state = ${sql.lit(state)}`;
+    await index(db, "deliveries", state, ["created_at", "id"]).where(inState).execute();
+    await index(db, "deliveries", `${state}_hook`, ["hook", "created_at", "id"]).where(inState).execute();
+  }
 }
 
 function index(db: Kysely<unknown>, table: string, name: string, columns: string[]) {

@@ -1,0 +1,24 @@
+import { describe } from "vitest";
+import { accountsSuite } from "./suite/accounts.ts";
+import { addressesSuite } from "./suite/addresses.ts";
+import { attemptsSuite } from "./suite/attempts.ts";
+import { deliveriesSuite } from "./suite/deliveries.ts";
+import { ledgerSuite } from "./suite/ledger.ts";
+import { propertiesSuite } from "./suite/properties.ts";
+import type { OpenStore } from "./suite/rows.ts";
+import { scriptsSuite } from "./suite/scripts.ts";
+import { settingsSuite } from "./suite/settings.ts";
+
+/** What every engine must do. `open` gives an empty store each time. */
+export function storeSuite(engine: string, open: OpenStore): void {
+  describe(`a store on ${engine}`, () => {
+    accountsSuite(open);
+    settingsSuite(open);
+    scriptsSuite(open);
+    attemptsSuite(open);
+    addressesSuite(open);
+    ledgerSuite(open);
+    deliveriesSuite(open);
+    propertiesSuite(open);
+  });
+}

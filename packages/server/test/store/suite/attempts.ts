@@ -1,0 +1,55 @@
+import { describe, expect, test } from "vitest";
+import { Secret } from "../../../src/core/secret.ts";
+import { anAttempt, at, type OpenStore, withStore } from "./rows.ts";
+
+export function attemptsSuite(open: OpenStore): void {
+  describe("attempts", () => {
+    test("one that was recorded can be read at once, whole", () =>
+      withStore(open, async ({ attempts }) => {
+        const attempt = anAttempt();
+        attempts.record(attempt);
+        expect(await attempts.get(attempt.id)).toEqual(attempt);
+        expect(await attempts.get("none")).toBeUndefined();
+      }));
+
+    test("what is written is what was recorded, whatever happens to the object afterwards", () =>
+      withStore(open, async ({ attempts }) => {
+        const attempt = anAttempt({ reason: "before" });
+        attempts.record(attempt);
+        attempt.reason = "after";
+        expect((await attempts.get(attempt.id))?.reason).toBe("before");
+      }));
+
+    test("a secret that finds its way into one is masked", () =>
+      withStore(open, async ({ attempts }) => {
+        const attempt = anAttempt({ scriptInput: { password: new Secret("hunter2") } });
+        attempts.record(attempt);
+        expect((await attempts.get(attempt.id))?.scriptInput).toEqual({ password: "[secret]" });
+      }));
+
+    test("they are listed newest first, by user, since a time, up to a limit", () =>
+      withStore(open, async ({ attempts }) => {
+        const recorded = Array.from({ length: 1_000 }, (_, i) =>
+          anAttempt({ at: at(i), userId: i % 2 === 0 ? "alice" : "bob", reason: `${i}` }),
+        );
+        for (const attempt of recorded) attempts.record(attempt);
+        const reasons = async (filter: Parameters<typeof attempts.list>[0]) =>
+          (await attempts.list(filter)).map(({ reason }) => reason);
+        expect(await reasons({ limit: 3 })).toEqual(["999", "998", "997"]);
+        expect(await reasons({ userId: "alice", limit: 2 })).toEqual(["998", "996"]);
+        expect(await reasons({ since: at(998), limit: 10 })).toEqual(["999", "998"]);
+        expect(await reasons({ userId: "alice", since: at(996), limit: 10 })).toEqual(["998", "996"]);
+        expect(await reasons({ userId: "carol", limit: 10 })).toEqual([]);
+        expect(await attempts.list({ limit: 5_000 })).toHaveLength(1_000);
+      }));
+
+    test("those before a time are pruned, however many", () =>
+      withStore(open, async ({ attempts }) => {
+        for (let i = 0; i < 2_500; i++) attempts.record(anAttempt({ at: at(i) }));
+        await attempts.flush();
+        expect(await attempts.prune(at(2_400))).toBe(2_400);
+        expect(await attempts.prune(at(2_400))).toBe(0);
+        expect(await attempts.list({ limit: 5_000 })).toHaveLength(100);
+      }));
+  });
+}
