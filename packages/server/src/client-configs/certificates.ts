@@ -87,7 +87,10 @@ export async function newRevocationList(
     })),
     signingAlgorithm: signing,
     signingKey: signer.key,
-    extensions: [await x509.AuthorityKeyIdentifierExtension.create(signer.certificate.publicKey)],
+    extensions: [
+      await x509.AuthorityKeyIdentifierExtension.create(signer.certificate.publicKey),
+      crlNumber(Math.floor(terms.now.getTime() / 1000)),
+    ],
   });
   return toPem("X509 CRL", new Uint8Array(list.rawData));
 }
@@ -129,6 +132,14 @@ function newSerial(): string {
   const bytes = randomBytes(16);
   bytes[0] = ((bytes[0] ?? 0) & 0x3f) | 0x40;
   return bytes.toString("hex");
+}
+
+/** Each list has a higher number than the one before (RFC 5280, 5.2.3): the time it was made does. */
+function crlNumber(number: number): x509.Extension {
+  const hex = number.toString(16);
+  const bytes = Buffer.from(hex.length % 2 === 0 ? hex : `0${hex}`, "hex");
+  const positive = (bytes[0] ?? 0) > 0x7f ? Buffer.concat([Buffer.alloc(1), bytes]) : bytes;
+  return new x509.Extension("2.5.29.20", false, Buffer.concat([Buffer.from([0x02, positive.length]), positive]));
 }
 
 /** Certificates know no milliseconds. */
