@@ -47,9 +47,12 @@ export function faultText(fault: ConfigFault): string {
   return `${place}${key}expected ${fault.expected}, found ${fault.found}`;
 }
 
+const mostShown = 100;
+
 export function configInvalid(file: string, faults: readonly ConfigFault[]): SallyportError {
   const count = faults.length === 1 ? "a fault" : `${faults.length} faults`;
-  const lines = faults.map((fault) => `  ${faultText(fault)}`);
+  const lines = faults.slice(0, mostShown).map((fault) => `  ${faultText(fault)}`);
+  if (faults.length > mostShown) lines.push(`  and ${faults.length - mostShown} more`);
   return new SallyportError("config-invalid", [`${file} has ${count}; none of it was applied:`, ...lines].join("\n"));
 }
 

@@ -202,6 +202,15 @@ describe("loadConfig", () => {
   });
 });
 
+describe("a file that is something else altogether", () => {
+  it("is told in a hundred faults", async () => {
+    const { file } = await configFile(Array.from({ length: 150 }, (_, i) => `key${i}: 1\n`).join(""));
+    const error = await loadConfig({ file, environment: {} }).catch((thrown: Error) => thrown);
+    expect((error as Error).message.split("\n")).toHaveLength(102);
+    expect((error as Error).message).toMatch(/ has 151 faults; .*\n {2}and 51 more$/s);
+  });
+});
+
 describe("the file itself", () => {
   it.each([
     ["an empty file", "", "line 1, column 1: expected a configuration, found nothing in the file"],
