@@ -23,6 +23,11 @@ export type Hooks = {
   start(): Promise<void>;
   /** Deliveries were queued: sends them at once. */
   wake(): void;
+  /**
+   * To be called first when the server stops: ends the questions under way, so that nobody waits for them; whoever was
+   * asked about is not let in.
+   */
+  endVetoes(): void;
   /** Delivers what is due, within the time given; the rest waits in the store. Programs still running are ended. */
   stop(deadlineMs: number): Promise<void>;
   /** Takes the hooks of a configuration read again; what is under way goes on as it began. */
@@ -63,6 +68,7 @@ export function createHooks(options: HooksOptions): Hooks {
     longestVetoMs: () => configured.filter(isAsked).reduce((sum, { terms }) => sum + terms.deadlineMs, 0),
     start: () => worker.start(),
     wake,
+    endVetoes: () => stopped.abort(),
     stop: async (deadlineMs) => {
       await worker.stop(deadlineMs);
       stopped.abort();

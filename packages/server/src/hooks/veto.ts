@@ -13,7 +13,10 @@ export type VetoAnswer =
   | { allowed: true }
   | {
       allowed: false;
-      code: Extract<ErrorCode, "hook-refused" | "hook-failed" | "hook-timed-out" | "too-busy" | "connection-ended">;
+      code: Extract<
+        ErrorCode,
+        "hook-refused" | "hook-failed" | "hook-timed-out" | "too-busy" | "connection-ended" | "server-restarting"
+      >;
       hook: string;
       /** For the log and the ledger. */
       reason: string;
@@ -36,6 +39,7 @@ type Options = {
   store: Pick<Store, "ledger" | "deliveries">;
   slots: Slots;
   node: NodeFacts;
+  /** The server stops: questions under way are ended, and nobody is let in for want of an answer. */
   abort: AbortSignal;
   /** Has due deliveries sent at once. */
   wake: () => void;
@@ -120,10 +124,14 @@ function judge(hook: BoundHook, connection: Connection, telling: Telling, option
 function weigh(
   { terms }: BoundHook,
   connection: Connection,
-  { log }: Options,
+  { log, abort }: Options,
   failure: Pick<Refusal, "code" | "reason">,
 ): Refusal | null {
   const { reason } = failure;
+  if (abort.aborted) {
+    const stopping = { code: "server-restarting", reason: `${reason} (the server is stopping)` } as const;
+    return { ...stopping, allowed: false, hook: terms.name, clientReason: null };
+  }
   if (terms.onFailure === "deny") return { ...failure, allowed: false, hook: terms.name, clientReason: null };
   log.warn(
     { connection: connection.id, hook: terms.name, reason },

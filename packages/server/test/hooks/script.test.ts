@@ -1,3 +1,5 @@
+import { mkdtemp, rm } from "node:fs/promises";
+import { tmpdir } from "node:os";
 import { join } from "node:path";
 import type { ConnectionEvent } from "@sallyport/protocol";
 import fc from "fast-check";
@@ -139,6 +141,22 @@ describe("a script hook", () => {
     expect(directory).toBe(fixtures);
     expect(JSON.parse(input)).toEqual(event);
     expect(event).toMatchObject({ event: "D", sessionId: "session-1", bytesIn: 123_456_789_012, durationSeconds: 59 });
+  });
+
+  it("has its directory made where there is none, and cannot start without", async () => {
+    const parent = await mkdtemp(join(tmpdir(), "script-hook-test-"));
+    try {
+      const workingDirectory = join(parent, "hooks", "firewall");
+      expect(await given(connect(), { workingDirectory })).toMatchObject({ directory: workingDirectory });
+      const impossible = program(join(fixtures, "accept"), { workingDirectory: "/dev/null/hooks" });
+      expect(await impossible.tell(connect(), options)).toMatchObject({
+        answer: "failed",
+        failure: "missing",
+        error: expect.stringContaining("its working directory /dev/null/hooks is missing"),
+      });
+    } finally {
+      await rm(parent, { recursive: true });
+    }
   });
 
   it.each([

@@ -164,6 +164,23 @@ describe("a veto that gives no answer", () => {
   });
 });
 
+describe("when the server stops", () => {
+  it.each(["deny", "allow"] as const)(
+    "the program asked is ended, and nobody is let in (onFailure: %s)",
+    async (onFailure) => {
+      const hung = program(join(fixtures, "hang"), { veto: true, onFailure, showOutput: true });
+      const hooks = hooksOf([hung], ledger.store);
+      const [first, second] = await Promise.all([ledger.reserve(), ledger.reserve()]);
+      const asked = hooks.vetoes.ask(first);
+      await until("it is being asked", async () => (await ledger.deliveries(first.id)).length === 1);
+      hooks.endVetoes();
+      const answer = { allowed: false, code: "server-restarting", clientReason: null };
+      expect(await asked).toMatchObject(answer);
+      expect(await hooks.vetoes.ask(second)).toMatchObject(answer);
+    },
+  );
+});
+
 describe("what a refused person reads", () => {
   it("is the last line printed where the hook says so, without what could harm a terminal", async () => {
     const refuse = join(fixtures, "refuse");

@@ -1,3 +1,4 @@
+import { mkdir } from "node:fs/promises";
 import { hookEnvironment } from "@sallyport/protocol";
 import type { Telling } from "../../core/hook.ts";
 import type { ProgramResult, ProgramRunner } from "../../runner/runner.ts";
@@ -9,7 +10,7 @@ export type ScriptHook = {
   account: string | undefined;
   /** Sets eduVPN's earliest, unprefixed names too. */
   legacyVariableNames: boolean;
-  /** An existing directory to run in. */
+  /** A directory of its own to run in; made, where it is missing, so that any account may read it. */
   workingDirectory: string;
 };
 
@@ -24,7 +25,13 @@ const maxOutputBytes = 16_384;
  */
 export function scriptHook(hook: ScriptHook, options: { runner: ProgramRunner; home: string }): Tell {
   const always = { PATH: searchPath, LANG: locale, HOME: options.home };
+  let made: Promise<unknown> | undefined;
   return async (event, { deadlineMs, abort }) => {
+    // Where this fails, the runner says that it is missing, and the next telling tries again.
+    made ??= mkdir(hook.workingDirectory, { recursive: true, mode: 0o755 }).catch(() => {
+      made = undefined;
+    });
+    await made;
     const result = await options.runner.run({
       path: hook.path,
       args: [],
