@@ -8,10 +8,13 @@ type Group = { summary: string; load(): Promise<{ register: Register }> };
 
 /** Every first word of a command line. A group's file is loaded only when it is the one asked for. */
 export const groups: Readonly<Record<string, Group>> = {
+  serve: { summary: "run the daemon", load: () => import("./commands/serve.ts") },
+  setup: { summary: "make an installation where there is none", load: () => import("./commands/setup.ts") },
   user: { summary: "local accounts", load: () => import("./commands/user.ts") },
   group: { summary: "groups", load: () => import("./commands/group.ts") },
   property: { summary: "properties of users, groups and the default", load: () => import("./commands/property.ts") },
   config: { summary: "settings kept in the database", load: () => import("./commands/config.ts") },
+  "post-auth": { summary: "post-auth scripts and their versions", load: () => import("./commands/post-auth.ts") },
   authcli: { summary: "one authentication, without a VPN", load: () => import("./commands/authcli.ts") },
   "client-config": { summary: "the files devices get", load: () => import("./commands/client-config.ts") },
   connection: { summary: "connections: open, past, and ending one", load: () => import("./commands/connection.ts") },

@@ -5,31 +5,29 @@ const maxFileBytes = 1024 * 1024;
 
 /** The whole text of a file of at most 1 MiB of UTF-8; what it is for goes into the message of a fault. */
 export async function readTextFile(path: string, what: string): Promise<string> {
-  const file = await open(path, "r").catch((error: NodeJS.ErrnoException) => {
-    throw new SallyportError(
-      error.code === "ENOENT" ? "not-found" : "invalid-input",
-      `the ${what} ${path} cannot be read: ${reasonOf(error)}`,
-    );
-  });
+  return decode(await readBytes(path, { what, maxBytes: maxFileBytes }), `the ${what} ${path}`);
+}
+
+/** Reads no more than is allowed, whatever is behind the name. Errors: `not-found`, `invalid-input`. */
+export async function readBytes(path: string, options: { what: string; maxBytes: number }): Promise<Buffer> {
+  const { what, maxBytes } = options;
+  const unreadable = (error: unknown) => {
+    const code = (error as NodeJS.ErrnoException).code === "ENOENT" ? "not-found" : "invalid-input";
+    return new SallyportError(code, `the ${what} ${path} cannot be read: ${reasonOf(error)}`);
+  };
   try {
+    await using file = await open(path, "r");
     const chunks: Buffer[] = [];
-    let size = 0;
-    for (;;) {
+    for (let size = 0; size <= maxBytes; ) {
       const { bytesRead, buffer } = await file.read(Buffer.alloc(64 * 1024));
-      if (bytesRead === 0) break;
+      if (bytesRead === 0) return Buffer.concat(chunks);
       chunks.push(buffer.subarray(0, bytesRead));
       size += bytesRead;
-      if (size > maxFileBytes) {
-        throw new SallyportError("invalid-input", `the ${what} ${path} is larger than 1 MiB`);
-      }
     }
-    return decode(Buffer.concat(chunks), `the ${what} ${path}`);
   } catch (error) {
-    if (error instanceof SallyportError) throw error;
-    throw new SallyportError("invalid-input", `the ${what} ${path} cannot be read: ${reasonOf(error)}`);
-  } finally {
-    await file.close();
+    throw unreadable(error);
   }
+  throw new SallyportError("invalid-input", `the ${what} ${path} is larger than ${maxBytes / 1024 / 1024} MiB`);
 }
 
 export function decode(bytes: Uint8Array, what: string): string {

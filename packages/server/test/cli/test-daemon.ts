@@ -12,23 +12,35 @@ import { clientConfigCommands } from "../../src/api/commands/client-configs.ts";
 import { connectionCommands } from "../../src/api/commands/connections.ts";
 import { groupCommands } from "../../src/api/commands/groups.ts";
 import { hookCommands } from "../../src/api/commands/hooks.ts";
+import { postAuthCommands } from "../../src/api/commands/post-auth.ts";
 import { propertyCommands } from "../../src/api/commands/properties.ts";
 import { settingCommands } from "../../src/api/commands/settings.ts";
 import { userCommands } from "../../src/api/commands/users.ts";
+import { openAuthority } from "../../src/client-configs/authority.ts";
+import { createClientConfigs } from "../../src/client-configs/client-configs.ts";
 import { SallyportError } from "../../src/core/errors.ts";
 import { newId } from "../../src/core/id.ts";
 import type { Log } from "../../src/core/log.ts";
 import { createHooks } from "../../src/hooks/dispatch.ts";
 import { scriptHook } from "../../src/hooks/kinds/script.ts";
+import { createPostAuth } from "../../src/post-auth/gate.ts";
+import { createScriptVersions } from "../../src/post-auth/versions.ts";
 import { createProgramRunner } from "../../src/runner/programs/program-runner.ts";
+import { createPythonLoader } from "../../src/runner/python/loader.ts";
 import { openSqlite } from "../../src/store/sqlite.ts";
-import type { ClientConfig } from "../../src/store/store.ts";
 import { inProcess, type Outcome } from "./sallyport.ts";
 
 const silent: Log = { debug() {}, info() {}, warn() {}, error() {} };
 
 /** The name of the user whom `authenticate` asks a question. */
 export const challengedUser = "careful";
+
+const profile = {
+  id: "office",
+  displayName: "Office",
+  hostName: "vpn.example.org",
+  listeners: [{ transport: "udp", port: 1194 }],
+} as const;
 
 /** The admin socket over a real store, real accounts and a real hook; what needs a VPN daemon is played. */
 export async function startTestDaemon() {
@@ -64,6 +76,17 @@ export async function startTestDaemon() {
     node: { number: 0, url: "https://vpn.example.org", hostName: "vpn.example.org" },
     log: silent,
   });
+
+  const authority = await openAuthority({ directory: join(directory, "pki") });
+  const configs = createClientConfigs({ authority, store: store.clientConfigs });
+  const python = createPythonLoader({
+    python: "/usr/bin/python3",
+    workingDirectory: join(directory, "scripts"),
+    log: silent,
+  });
+  const loaders = { python };
+  const gate = createPostAuth({ scripts: store.scripts, loaders, deadlineMs: 5000, log: silent });
+  const scripts = createScriptVersions({ scripts: store.scripts, loaders, deadlineMs: 5000, applied: gate.reload });
 
   const end = async (id: string) =>
     await store.ledger.end(id, {
@@ -110,6 +133,7 @@ export async function startTestDaemon() {
     groupCommands({ accounts: store.accounts, directory: accounts, lookup }),
     propertyCommands({ accounts: store.accounts, directory: accounts, lookup }),
     settingCommands({ settings: store.settings, elsewhere: {} }),
+    postAuthCommands({ scripts }),
     connectionCommands({
       list: (filter) => store.ledger.list(filter),
       get: (id) => store.ledger.get(id),
@@ -120,30 +144,12 @@ export async function startTestDaemon() {
     hookCommands({ hooks: hooks.operations, connection: (id) => store.ledger.get(id) }),
     authenticateCommands({ authenticate }),
     clientConfigCommands({
-      list: (filter) => store.clientConfigs.list(filter),
-      issue: async ({ userId, profileId, kind }) => {
+      configs,
+      issue: ({ userId, profileId, kind }) => {
         if (profileId !== "office") throw new SallyportError("not-found", `there is no profile ${profileId}`);
-        const config: ClientConfig = {
-          id: newId(),
-          userId,
-          profileId,
-          kind,
-          protocol: "openvpn",
-          connectionId: newId(),
-          serial: newId().replaceAll("-", ""),
-          createdAt: new Date().toISOString(),
-          expiresAt: new Date(Date.now() + 1e9).toISOString(),
-          revokedAt: null,
-        };
-        await store.clientConfigs.add(config);
-        return { config, file: "client\n<key>\nsecret\n</key>\n" };
+        return configs.issueOpenVpn({ userId, kind, profile });
       },
-      revoke: async (id) => {
-        if (!(await store.clientConfigs.revoke(id, new Date().toISOString()))) {
-          throw new SallyportError("not-found", `there is no client config ${id}`);
-        }
-        return (await store.clientConfigs.get(id)) as ClientConfig;
-      },
+      endConnections: async () => 0,
     }),
   );
   const server = await serveAdminSocket({ path: join(directory, "admin.sock"), commands, log: silent });
@@ -165,6 +171,7 @@ export async function startTestDaemon() {
     },
     async close() {
       await server.close();
+      await gate.close();
       await hooks.stop(1000);
       await store.close();
       await rm(directory, { recursive: true, force: true });
