@@ -160,7 +160,7 @@ describe("SQLite uses an index, and this one, for", () => {
   beforeAll(async () => {
     directory = await mkdtemp(join(tmpdir(), "plans-"));
     const file = join(directory, "sallyport.db");
-    database = await openSqliteDatabase({ file, log: ({ query }) => seen.push(query) });
+    database = await openSqliteDatabase({ file, log: ({ query }) => void seen.push(query) });
     store = storeOver(database);
   });
 
