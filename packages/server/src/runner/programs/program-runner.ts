@@ -9,7 +9,7 @@ import { codeOf, faultOfStart, inspectExecutable } from "./executable.ts";
 import { OutputReader } from "./output-reader.ts";
 
 /** A program being written is waited for a little: installers write in place. */
-const busyRetries = 5;
+const busyRetries = 25;
 const busyWaitMs = 40;
 /** How long the end of a killed process is waited for: one stuck in the kernel must not hold the answer. */
 const killedWaitMs = 1_000;

@@ -293,18 +293,25 @@ describe("a path", () => {
     expect(await run(link)).toMatchObject({ outcome: "exited", exitStatus: 0 });
   });
 
-  it("may be one that is just being written: it is waited for", async () => {
+  it("may be one that is just being written: it is waited for, but not for ever", async () => {
     const path = join(directory, "busy");
-    await copyFile("/bin/true", path);
+    await copyFile(join(fixtures, "interleave"), path);
     await chmod(path, 0o755);
-    // Opened for writing elsewhere, as an installer does: execve says ETXTBSY until it is closed.
-    const writer = spawn("/bin/sh", ["-c", 'exec 3>>"$1"; echo open; read -r _', "sh", path], {
-      stdio: ["pipe", "pipe", "ignore"],
+    const openFor = (script: string) => {
+      // Opened for writing elsewhere, as an installer does: execve says ETXTBSY until it is closed.
+      const writer = spawn("/bin/sh", ["-c", `exec 3>>"$1"; echo open; ${script}`, "sh", path], {
+        stdio: ["pipe", "pipe", "ignore"],
+      });
+      return new Promise<typeof writer>((resolve) => writer.stdout.once("data", () => resolve(writer)));
+    };
+    const lasting = await openFor("read -r _");
+    expect(await run(path)).toMatchObject({
+      outcome: "not-started",
+      error: expect.stringContaining("is being written"),
     });
-    await new Promise((resolve) => writer.stdout.once("data", resolve));
-    const running = run(path);
-    writer.stdin.end("\n");
-    expect(await running).toMatchObject({ outcome: "exited", exitStatus: 0 });
+    lasting.stdin.end("\n");
+    await openFor("sleep 0.2");
+    expect(await run(path)).toMatchObject({ outcome: "exited", exitStatus: 0 });
   });
 });
 
