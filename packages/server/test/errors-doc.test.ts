@@ -29,7 +29,8 @@ test("docs/errors.md and the table of errors say the same (mend it with: node sc
 
 test("whoever is refused by an outage never reads that the password is wrong", () => {
   for (const [code, { kind, clientReason }] of Object.entries(errorTable)) {
-    if (kind === "outage" && clientReason !== null) expect(clientReason, code).not.toMatch(/password|wrong (user|credentials)/i);
+    if (kind === "outage" && clientReason !== null)
+      expect(clientReason, code).not.toMatch(/password|wrong (user|credentials)/i);
   }
 });
 
