@@ -1,8 +1,7 @@
-import { Writable } from "node:stream";
 import { SallyportError } from "../core/errors.ts";
-import { Interrupted } from "./failure.ts";
 import { visibleLines } from "./for-people.ts";
 import { decode } from "./read-text.ts";
+import type { TypedLines } from "./typed-lines.ts";
 
 const maxLineBytes = 64 * 1024;
 
@@ -23,23 +22,25 @@ export type Questions = {
 export function questionsOn(io: { stdin: NodeJS.ReadStream; stderr: NodeJS.WriteStream }): Questions {
   const onTerminal = io.stdin.isTTY === true;
   const lines = readLines(io.stdin);
+  let used = false;
+  let typed: Promise<TypedLines> | undefined;
   const line = async (what: string) => {
+    used = true;
     const next = await lines.next();
     if (next.done) throw new SallyportError("invalid-input", `standard input ended where ${what} was to be read`);
     return next.value;
   };
-  let used = false;
   return {
     onTerminal,
     async ask({ prompt, echo, what }) {
+      if (!onTerminal) return await line(what);
       used = true;
-      return onTerminal ? await askOnTerminal(io, visibleLines(prompt), echo) : await line(what);
+      typed ??= import("./typed-lines.ts").then(({ openTypedLines }) => openTypedLines(io));
+      return await (await typed).ask(visibleLines(prompt), echo);
     },
-    async line(what) {
-      used = true;
-      return await line(what);
-    },
+    line,
     close() {
+      typed?.then((open) => open.close());
       if (used) io.stdin.destroy();
     },
   };
@@ -61,26 +62,4 @@ async function* readLines(stdin: NodeJS.ReadStream): AsyncGenerator<string, void
 function lineOf(bytes: Buffer): string {
   if (bytes.length > maxLineBytes) throw new SallyportError("invalid-input", "a line on standard input is too long");
   return decode(bytes, "standard input").replace(/\r$/, "");
-}
-
-async function askOnTerminal(
-  io: { stdin: NodeJS.ReadStream; stderr: NodeJS.WriteStream },
-  prompt: string,
-  echo: boolean,
-): Promise<string> {
-  const { createInterface } = await import("node:readline");
-  const silent = new Writable({ write: (_chunk, _encoding, done) => done() });
-  const output = echo ? io.stderr : silent;
-  const reader = createInterface({ input: io.stdin, output, terminal: true, historySize: 0 });
-  try {
-    return await new Promise<string>((resolve, reject) => {
-      reader.once("SIGINT", () => reject(new Interrupted("interrupted")));
-      reader.once("close", () => reject(new SallyportError("invalid-input", "no answer was given")));
-      if (!echo) io.stderr.write(prompt);
-      reader.question(echo ? prompt : "", resolve);
-    });
-  } finally {
-    reader.close();
-    if (!echo) io.stderr.write("\n");
-  }
 }

@@ -12,12 +12,12 @@ export type Outcome = { status: number | null; stdout: string; stderr: string };
 /** Runs the command line as a process of its own, as a person would. */
 export async function sallyport(
   args: readonly string[],
-  options: { stdin?: string | Buffer; config?: string; cwd?: string } = {},
+  options: { stdin?: string | Buffer; config?: string; cwd?: string; environment?: Record<string, string> } = {},
 ): Promise<Outcome> {
   const config = options.config === undefined ? {} : { SALLYPORT_CONFIG: options.config };
   const child = spawn(process.execPath, [mainFile, ...args], {
     cwd: options.cwd,
-    env: { ...process.env, TZ: "UTC", ...config },
+    env: { ...process.env, TZ: "UTC", ...config, ...options.environment },
     stdio: ["pipe", "pipe", "pipe"],
   });
   child.stdin.on("error", () => undefined);

@@ -125,6 +125,7 @@ export async function startTestDaemon() {
       properties,
       group: null,
       save: {},
+      session: null,
     };
   };
 
