@@ -1,5 +1,6 @@
 import { describe, expect, test } from "vitest";
 import { readLdapSettings } from "../../../src/auth/methods/ldap-options.ts";
+import { readRadiusSettings } from "../../../src/auth/methods/radius-options.ts";
 import { readHost, type Settings } from "../../../src/auth/methods/settings.ts";
 import { Secret } from "../../../src/core/secret.ts";
 
@@ -109,6 +110,73 @@ describe("LDAP settings", () => {
 
   test("a template makes the base unnecessary", () => {
     expect(faults({ users_base_dn: "", user_dn: "uid={username},ou=people,dc=example" })).toEqual([]);
+  });
+});
+
+describe("RADIUS settings", () => {
+  const least = { "server.0.host": "radius.example.org", "server.0.secret": "s3cret" };
+  const defaults = { nasIdentifier: "vpn.example.org" };
+  const read = (more: Settings = {}) => readRadiusSettings(within("auth.radius.0.", { ...least, ...more }), defaults);
+
+  test("nothing set is no method and no fault", () => {
+    expect(readRadiusSettings({}, defaults)).toEqual({ options: undefined, faults: [], warnings: [] });
+    // Every Access Server has these two, whether RADIUS is used or not.
+    const untouched = within("auth.radius.0.", { acct_enable: "false", name: "My Radius servers" });
+    expect(readRadiusSettings(untouched, defaults)).toEqual({ options: undefined, faults: [], warnings: [] });
+  });
+
+  test("a host and a secret are enough; replies must then be signed", () => {
+    const { options, faults, warnings } = read();
+    expect([faults, warnings]).toEqual([[], []]);
+    expect(options).toMatchObject({
+      servers: [{ name: "radius.example.org:1812", port: 1812, requireMessageAuthenticator: true }],
+      password: "pap",
+      tryMs: 5000,
+      tries: 3,
+      nasIdentifier: "vpn.example.org",
+      callingStationId: "address",
+      caseSensitive: false,
+    });
+    expect(options?.servers[0]?.secret.reveal()).toBe("s3cret");
+    expect(JSON.stringify(options)).not.toContain("s3cret");
+  });
+
+  test("what Access Server's own tools set is read without a fault or a warning", () => {
+    const { options, faults, warnings } = read({
+      enable: "True",
+      name: "OktaRADIUS",
+      auth_method: "mschapv2",
+      per_server_retries: "0",
+      per_server_timeout: "180",
+      case_sensitive: "true",
+      acct_enable: "true",
+      "server.0.auth_port": "1645",
+      "server.0.acct_port": "1646",
+      "server.1.host": "192.0.2.9",
+      "server.1.secret": "other",
+    });
+    expect([faults, warnings]).toEqual([[], []]);
+    expect(options).toMatchObject({ password: "mschapv2", tryMs: 180_000, tries: 1, caseSensitive: true });
+    expect(options?.servers.map((server) => server.name)).toEqual(["radius.example.org:1645", "192.0.2.9:1812"]);
+  });
+
+  test.each([
+    ["a server without a secret", { "server.0.secret": "" }, "auth.radius.0.server.0.secret"],
+    ["a server without a host", { "server.1.secret": "x" }, "auth.radius.0.server.1.host"],
+    ["a port that is none", { "server.0.auth_port": "0" }, "auth.radius.0.server.0.auth_port"],
+    ["a way to present passwords that nobody knows", { auth_method: "eap" }, "auth.radius.0.auth_method"],
+    ["a time-out that is none", { per_server_timeout: "-1" }, "auth.radius.0.per_server_timeout"],
+    ["too many retries", { per_server_retries: "11" }, "auth.radius.0.per_server_retries"],
+    ["an address that is none", { nas_ip_address: "vpn" }, "auth.radius.0.nas_ip_address"],
+    ["an identifier too long to send", { nas_identifier: "x".repeat(254) }, "auth.radius.0.nas_identifier"],
+    [
+      "a flag that is none",
+      { "server.0.require_message_authenticator": "maybe" },
+      "auth.radius.0.server.0.require_message_authenticator",
+    ],
+  ])("%s is a fault that names the key", (_what, settings, key) => {
+    expect(read(settings).faults.map((fault) => fault.key)).toEqual([key]);
+    expect(read(settings).options).toBeUndefined();
   });
 });
 

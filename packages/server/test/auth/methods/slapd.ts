@@ -116,20 +116,26 @@ export async function startSlapd(options: {
   await execute("/usr/sbin/slapadd", [...config, "-l", join(directory, "entries.ldif"), "-q"]);
   const urls = [`ldap://127.0.0.1:${port}/`, ...(certificate === undefined ? [] : [`ldaps://127.0.0.1:${tlsPort}/`])];
   const child = await startChild(["/usr/sbin/slapd", ...config, "-h", urls.join(" "), "-d", "stats"]);
-  await until("slapd serves", () => {
-    if (child.exited()) throw new Error(`slapd ended: ${child.output()}`);
-    return child.output().includes("slapd starting");
-  });
+  const stop = async () => {
+    child.signal("SIGCONT");
+    await child.end("SIGTERM", 5_000);
+    await rm(directory, { recursive: true, force: true });
+  };
+  try {
+    await until("slapd serves", () => {
+      if (child.exited()) throw new Error(`slapd ended: ${child.output()}`);
+      return child.output().includes("slapd starting");
+    });
+  } catch (error) {
+    await stop();
+    throw error;
+  }
   return {
     port,
     tlsPort,
     child,
     log: () => child.output(),
-    async stop() {
-      child.signal("SIGCONT");
-      await child.end("SIGTERM", 5_000);
-      await rm(directory, { recursive: true, force: true });
-    },
+    stop,
   };
 }
 
