@@ -1,9 +1,10 @@
 import type { Pipeline } from "./auth/pipeline.ts";
 import type { Connections } from "./connections/connections.ts";
 import type { Connection } from "./core/connection.ts";
-import type { Allow } from "./core/decision.ts";
+import type { Allow, Challenge } from "./core/decision.ts";
 import { clientReasonOf, type ErrorCode, SallyportError } from "./core/errors.ts";
 import type { Log } from "./core/log.ts";
+import type { VpnSession } from "./core/session.ts";
 import type { AccessRequest } from "./core/vpn-event.ts";
 import type { Driver, DriverEvents } from "./drivers/driver.ts";
 import type { Vetoes } from "./hooks/veto.ts";
@@ -19,12 +20,14 @@ export function createLifecycle(options: {
   vetoes: Vetoes;
   driver: Driver;
   reconcile: DriverEvents["attached"];
+  /** What a session token stands for from now on. */
+  keepSession: (session: VpnSession) => Promise<void>;
   /** The deadlines of scripts and hooks together: the client is told at the outset how long it may take. */
   longestWaitMs: () => number;
   /** How many attempts may be under way at once; more are told to come back. */
   mostAttempts: number;
   log: Log;
-}): DriverEvents {
+}): { events: DriverEvents; settled(): Promise<void> } {
   const { pipeline, connections, vetoes, driver, log } = options;
   let underWay = 0;
 
@@ -36,6 +39,8 @@ export function createLifecycle(options: {
       const decision = await pipeline.decide({ ...request, profileId: request.tunnel.profileId });
       if (decision.outcome === "deny")
         return await refuse(request, decision.code, decision.reason, decision.clientReason);
+      if (decision.outcome === "challenge") return await ask(request, decision);
+      if (request.kind === "reauth") await keepSession(decision);
       if (request.kind === "reauth") return await driver.admit(request.tunnel, stayAdmission);
       await letIn(request, decision);
     } catch (error) {
@@ -58,6 +63,7 @@ export function createLifecycle(options: {
         await connections.withdraw(connection, { reason: "rejected", detail: asked.reason });
         return await refuse(request, asked.code, asked.reason, asked.clientReason);
       }
+      await keepSession(decision);
       if (!(await connections.admit(connection, decision))) {
         return await refuse(request, "connection-ended", "the connection ended while it was being admitted");
       }
@@ -75,6 +81,14 @@ export function createLifecycle(options: {
     } catch (error) {
       await connections.notAdmitted(connection, error);
     }
+  }
+
+  const keepSession = async ({ session }: Allow) => void (session && (await options.keepSession(session)));
+
+  async function ask(request: AccessRequest, challenge: Challenge): Promise<void> {
+    const { stateId, userId: userName, text, echo, responseRequired } = challenge;
+    log.info({ ...request.tunnel, user: userName, attempt: challenge.attemptId }, "asked a question");
+    await driver.challenge(request.tunnel, { stateId, userName, text, echo, responseRequired, waitMs: answerWaitMs });
   }
 
   async function refuse(
@@ -95,16 +109,27 @@ export function createLifecycle(options: {
       .catch((error: unknown) => log.warn({ ...request.tunnel, error }, "a refusal did not reach the VPN daemon"));
   }
 
-  const observed = (what: string, done: Promise<void>) => {
-    done.catch((error: unknown) => log.error({ error }, `${what} could not be recorded; reconciling will mend it`));
+  const unfinished = new Set<Promise<void>>();
+  const observed = (what: string, work: Promise<void>) => {
+    const done: Promise<void> = work
+      .catch((error: unknown) => log.error({ error }, `${what} could not be recorded; reconciling will mend it`))
+      .finally(() => unfinished.delete(done));
+    unfinished.add(done);
   };
   return {
-    asked: (request) => void answer(request),
-    established: (tunnel) => observed("an established connection", connections.established(tunnel)),
-    traffic: (counts) => observed("byte counts", connections.traffic(counts)),
-    gone: (tunnel, counts) => observed("the end of a connection", connections.gone(tunnel, counts)),
-    attached: options.reconcile,
+    events: {
+      asked: (request) => observed("an attempt", answer(request)),
+      established: (tunnel) => observed("an established connection", connections.established(tunnel)),
+      traffic: (counts) => observed("byte counts", connections.traffic(counts)),
+      gone: (tunnel, counts) => observed("the end of a connection", connections.gone(tunnel, counts)),
+      attached: options.reconcile,
+    },
+    /** Resolves when everything that was under way when it was called has been written down. */
+    settled: async () => void (await Promise.all(unfinished)),
   };
 }
+
+/** As long as a question waits for its answer. */
+const answerWaitMs = 5 * 60_000;
 
 const stayAdmission = { kind: "reauth", ipv4: null, ipv6: null, routes: [], dns: [] } as const;

@@ -1,15 +1,23 @@
+import { randomBytes } from "node:crypto";
 import type { AttemptRecord, TraceEntry } from "../core/attempt.ts";
-import type { Allow, Deny } from "../core/decision.ts";
+import type { Allow, Challenge, Decision, Deny } from "../core/decision.ts";
 import { clientReasonOf, SallyportError } from "../core/errors.ts";
 import { newId } from "../core/id.ts";
 import { maskSecrets } from "../core/properties.ts";
+import type { ChallengeStore } from "../store/store.ts";
+import { carry } from "./carried.ts";
 import type { AuthRequest, Findings, Step, StepOutcome } from "./step.ts";
+import { sessionToKeep } from "./steps/resume-session.ts";
 
 /** Every check of an attempt, in order. The first that denies ends it; a fault in a step denies as `internal`. */
-export type Pipeline = { decide(request: AuthRequest): Promise<Allow | Deny> };
+export type Pipeline = { decide(request: AuthRequest): Promise<Decision> };
+
+/** How long an answer is waited for (COMPATIBILITY: `crstate`). */
+const answerWithinMs = 5 * 60_000;
 
 export function createPipeline(options: {
   steps: readonly Step[];
+  challenges: Pick<ChallengeStore, "put">;
   record: (attempt: AttemptRecord) => void;
   /** A fault of ours, with the attempt it struck; the person only learns that something went wrong. */
   onFault: (attemptId: string, step: string, error: unknown) => void;
@@ -20,7 +28,7 @@ export function createPipeline(options: {
       const started = performance.now();
       let findings = emptyFindings(request);
       const trace: TraceEntry[] = [];
-      let denial: Extract<StepOutcome, { outcome: "denied" }> | undefined;
+      let end: Ending | undefined;
       for (const step of options.steps) {
         const began = performance.now();
         const outcome = await step.run(findings).catch((error: unknown): StepOutcome => {
@@ -29,17 +37,53 @@ export function createPipeline(options: {
         });
         trace.push(traceEntry(step.name, outcome, performance.now() - began));
         if (outcome.outcome !== "skipped") findings = { ...findings, ...outcome.found };
-        if (outcome.outcome === "denied") {
-          denial = outcome;
+        if (outcome.outcome === "denied" || outcome.outcome === "challenged") {
+          end = { ...outcome, step: step.name };
           break;
         }
       }
-      const decision = denial ? deny(attemptId, findings, denial) : allow(attemptId, findings);
+      const decision = await decisionOf(attemptId, findings, end).catch((error: unknown) => {
+        options.onFault(attemptId, "decision", error);
+        return deny(attemptId, findings, faultOutcome("decision", error));
+      });
       options.record(attemptRecord(findings, decision, trace, performance.now() - started));
       return decision;
     },
   };
+
+  async function decisionOf(attemptId: string, findings: Findings, end: Ending | undefined): Promise<Decision> {
+    if (end === undefined) return allow(attemptId, findings);
+    if (end.outcome === "denied") return deny(attemptId, findings, end);
+    return await ask(attemptId, findings, end);
+  }
+
+  /** The question waits for its answer in the store: the daemon may be another process by then. */
+  async function ask(
+    attemptId: string,
+    findings: Findings,
+    { step, text, echo, resume }: Extract<Ending, { outcome: "challenged" }>,
+  ): Promise<Challenge | Deny> {
+    const { request, credentials, at } = findings;
+    const userId = credentials.username ?? findings.userId;
+    if (userId === null) return deny(attemptId, findings, faultOutcome(step, new Error("a question to nobody")));
+    if (request.kind === "reauth") {
+      const reason = `${step} asked a question, and a client whose key is renewed cannot be asked`;
+      return deny(attemptId, findings, { outcome: "denied", code: "challenge-unsupported", reason });
+    }
+    const stateId = randomBytes(18).toString("base64url");
+    await options.challenges.put({
+      id: stateId,
+      userId,
+      profileId: request.profileId,
+      serial: request.certificate?.serial ?? null,
+      expiresAt: new Date(at.getTime() + answerWithinMs).toISOString(),
+      carried: carry(step, resume, findings),
+    });
+    return { outcome: "challenge", attemptId, userId, stateId, text, echo, responseRequired: true };
+  }
 }
+
+type Ending = Extract<StepOutcome, { outcome: "denied" | "challenged" }> & { step: string };
 
 function emptyFindings(request: AuthRequest): Findings {
   return {
@@ -55,6 +99,10 @@ function emptyFindings(request: AuthRequest): Findings {
     properties: {},
     group: null,
     save: {},
+    answered: null,
+    states: {},
+    resumedSession: null,
+    directory: null,
     scriptInput: null,
   };
 }
@@ -82,7 +130,18 @@ function allow(attemptId: string, findings: Findings): Allow | Deny {
   if (userId === null || method === null) {
     return deny(attemptId, findings, faultOutcome("decision", new Error("no step established who this is")));
   }
-  return { outcome: "allow", attemptId, userId, authMethod: method, reason: methodReason, properties, group, save };
+  const session = sessionToKeep(findings);
+  return {
+    outcome: "allow",
+    attemptId,
+    userId,
+    authMethod: method,
+    reason: methodReason,
+    properties,
+    group,
+    save,
+    session,
+  };
 }
 
 function traceEntry(step: string, outcome: StepOutcome, durationMs: number): TraceEntry {
@@ -90,7 +149,7 @@ function traceEntry(step: string, outcome: StepOutcome, durationMs: number): Tra
   return {
     step,
     outcome: outcome.outcome,
-    detail: outcome.outcome === "denied" ? outcome.reason : outcome.detail,
+    detail: detailOf(outcome),
     durationMs: Math.round(durationMs * 100) / 100,
     printed: told.printed ?? null,
     traceback: told.traceback ?? null,
@@ -98,12 +157,12 @@ function traceEntry(step: string, outcome: StepOutcome, durationMs: number): Tra
   };
 }
 
-function attemptRecord(
-  findings: Findings,
-  decision: Allow | Deny,
-  trace: TraceEntry[],
-  durationMs: number,
-): AttemptRecord {
+function detailOf(outcome: StepOutcome): string {
+  if (outcome.outcome === "denied") return outcome.reason;
+  return outcome.outcome === "challenged" ? `asked: ${outcome.text}` : outcome.detail;
+}
+
+function attemptRecord(findings: Findings, decision: Decision, trace: TraceEntry[], durationMs: number): AttemptRecord {
   const { request } = findings;
   return {
     id: decision.attemptId,
@@ -118,7 +177,7 @@ function attemptRecord(
     authMethod: findings.method,
     outcome: decision.outcome,
     code: decision.outcome === "deny" ? decision.code : null,
-    reason: decision.reason,
+    reason: decision.outcome === "challenge" ? "a question was put" : decision.reason,
     clientReason: decision.outcome === "deny" ? decision.clientReason : null,
     properties: maskSecrets(findings.properties),
     trace,

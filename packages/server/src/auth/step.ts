@@ -3,6 +3,8 @@ import type { AuthMethod, Credentials } from "../core/credentials.ts";
 import type { ErrorCode } from "../core/errors.ts";
 import type { PostAuthInput, PostAuthTerms } from "../core/post-auth.ts";
 import type { GroupSnapshot, Properties } from "../core/properties.ts";
+import type { Secret } from "../core/secret.ts";
+import type { VpnSession } from "../core/session.ts";
 import type { AccessRequest } from "../core/vpn-event.ts";
 
 /** Who asks, and for what: a VPN daemon's request, or an administrator's try on the command line. */
@@ -28,15 +30,22 @@ export type Findings = {
   properties: Properties;
   group: GroupSnapshot | null;
   save: Properties;
+  /** The answer to a question of an earlier round: whose question, and what that step needs to go on. */
+  answered: { step: string; resume: unknown; response: Secret } | null;
+  /** `authret.state` by script. */
+  states: Readonly<Record<string, string>>;
+  resumedSession: VpnSession | null;
+  directory: PostAuthInput["directory"] | null;
   scriptInput: Record<string, unknown> | null;
 };
 
 type Told = Partial<Pick<TraceEntry, "printed" | "traceback" | "changes">>;
 
-/** A step lets the attempt pass with what it found, has nothing to say, or ends it. */
+/** A step lets the attempt pass with what it found, has nothing to say, puts a question, or denies. */
 export type StepOutcome =
   | ({ outcome: "passed"; detail: string; found?: Partial<Findings> } & Told)
   | { outcome: "skipped"; detail: string }
+  | ({ outcome: "challenged"; text: string; echo: boolean; resume: unknown; found?: Partial<Findings> } & Told)
   | ({
       outcome: "denied";
       code: ErrorCode;

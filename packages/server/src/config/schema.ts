@@ -172,7 +172,7 @@ export const topSchemas = {
     python: path.default("/usr/bin/python3"),
     deadlineMs: whole(1, 600_000).default(10_000),
     workers: whole(1, 64).default(2),
-    threads: whole(1, 256).default(16),
+    threads: whole(1, 256).default(128),
   }).prefault({}),
   lockOut: section({
     failures: whole(1, 1_000_000).default(10),

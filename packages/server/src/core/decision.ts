@@ -1,6 +1,7 @@
 import type { AuthMethod } from "./credentials.ts";
 import type { ErrorCode } from "./errors.ts";
 import type { GroupSnapshot, Properties } from "./properties.ts";
+import type { VpnSession } from "./session.ts";
 
 /** Who may come in, with what. */
 export type Allow = {
@@ -14,6 +15,8 @@ export type Allow = {
   group: GroupSnapshot | null;
   /** What a script asked to save on the user's record; written when the connection is admitted. */
   save: Properties;
+  /** To be kept when the connection is admitted: what a session token stands for from now on. */
+  session: VpnSession | null;
 };
 
 export type Deny = {

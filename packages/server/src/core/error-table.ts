@@ -162,6 +162,20 @@ export const errorTable = {
     "A post-auth script did not answer within its deadline.",
     "Look at what the script waits for; the deadline is scripts.deadlineMs.",
   ),
+  "challenge-stale": denial(
+    "user",
+    401,
+    "This question has expired. Please sign in again.",
+    "The answer to a challenge came too late, twice, or from somebody else than was asked.",
+    "Have the user sign in again; a challenge waits for five minutes.",
+  ),
+  "session-expired": denial(
+    "user",
+    401,
+    "Your session has expired. Please sign in again.",
+    "The session's token is not known, expired, or was ended.",
+    "Nothing: the user signs in again. How long a session lasts is prop_expire.",
+  ),
   "challenge-unsupported": denial(
     "policy",
     403,

@@ -38,15 +38,29 @@ export type PostAuthInput = {
   directory?: { search: DirectorySearch; uname_attr: string };
 };
 
+/** What the pipeline knows beside the arguments. */
+export type PostAuthContext = {
+  /** Those the attempt went by so far. */
+  terms?: PostAuthTerms;
+  /** Kept from earlier calls in the same VPN session. */
+  states?: Readonly<Record<string, string>>;
+  /** Where a question of the scripts was answered: they go on at the one that asked. */
+  answer?: { resume: unknown; response: Secret };
+};
+
 /** What the scripts decided together. Anything unexpected has already become a denial with its own code. */
 export type PostAuthVerdict = {
-  outcome: "allow" | "deny";
+  outcome: "allow" | "deny" | "challenge";
   user: string;
   code: ErrorCode | null;
   reason: string;
   clientReason: string | null;
   properties: Properties;
   save: Properties;
+  /** Where the outcome is a challenge; `resume` is plain JSON, to be handed back with the answer as it is. */
+  question: { text: string; echo: boolean; resume: unknown } | null;
+  /** `authret.state` by script, to be kept for the VPN session. */
+  states: Record<string, string>;
   printed: string;
   traceback: string | null;
   /** What the script should hear of but not fail for: an ignored key, a deprecated form. */
@@ -58,8 +72,8 @@ export type PostAuthVerdict = {
 export interface PostAuth {
   terms(): Promise<PostAuthTerms>;
   /**
-   * Never rejects because of a script. `terms` are those the attempt went by so far: if scripts were replaced meanwhile
-   * so that nobody would have checked the credentials, it is denied.
+   * Never rejects because of a script. If scripts were replaced since `terms` were read, so that nobody would have
+   * checked the credentials, it is denied.
    */
-  decide(input: PostAuthInput, terms?: PostAuthTerms): Promise<PostAuthVerdict>;
+  decide(input: PostAuthInput, context?: PostAuthContext): Promise<PostAuthVerdict>;
 }

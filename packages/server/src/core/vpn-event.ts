@@ -22,6 +22,11 @@ export type AccessRequest = {
   /** Every `IV_*` and `UV_*` the client sent. */
   clientInfo: Readonly<Record<string, string>>;
   /** `X509_<depth>_<attr>` and `tls_serial_<depth>`, for scripts (`auth_parms`). */
+  /**
+   * The daemon's session, where it gives out tokens: `initial` when it begins; `authenticated` when a token that it
+   * found genuine and in time was sent in place of the password.
+   */
+  session?: { id: string; state: "initial" | "authenticated" | "expired" | "invalid" };
   certificateFields: Readonly<Record<string, string>>;
 };
 

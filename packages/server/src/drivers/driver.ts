@@ -14,6 +14,12 @@ export interface Driver {
   stop(how: "end" | "leave"): Promise<void>;
   admit(tunnel: Tunnel, admission: Admission): Promise<void>;
   refuse(tunnel: Tunnel, refusal: Refusal): Promise<void>;
+  /**
+   * Puts a question to a client that asked to connect. Where it can answer on this tunnel, `asked` is called again for
+   * the same tunnel with the answer as its password (`CRV1::state::answer`); otherwise it is refused with the question,
+   * and comes back with the answer on a new tunnel.
+   */
+  challenge(tunnel: Tunnel, question: Question): Promise<void>;
   /** Tells the client, before a long wait, how long it may take. Does nothing where the client cannot be told. */
   announceWait(tunnel: Tunnel, waitMs: number): Promise<void>;
   /** Ends a tunnel that is up; resolves once the daemon was told (`gone` follows). `mayReturn`: the client may reconnect. */
@@ -44,6 +50,16 @@ export type Admission = {
   /** CIDRs of either family to be sent through the tunnel. */
   routes: readonly string[];
   dns: readonly string[];
+};
+
+/** `userName` is whom the answer must come from; `waitMs` how long the answer may take. */
+export type Question = {
+  stateId: string;
+  userName: string;
+  text: string;
+  echo: boolean;
+  responseRequired: boolean;
+  waitMs: number;
 };
 
 /** A refusal: `reason` for the daemon's log, `clientReason` for the person, and when to try again where that helps. */

@@ -1,7 +1,7 @@
 import type { Log } from "../core/log.ts";
-import type { PostAuth, PostAuthInput, PostAuthTerms, PostAuthVerdict } from "../core/post-auth.ts";
+import type { PostAuth, PostAuthContext, PostAuthInput, PostAuthVerdict } from "../core/post-auth.ts";
 import type { ScriptStore } from "../store/store.ts";
-import { type ChainOutcome, runChain } from "./chain.ts";
+import { type ChainInput, type ChainOutcome, type ChainQuestion, runChain } from "./chain.ts";
 import { type ActiveScript, createGeneration, type Generation } from "./generation.ts";
 import type { Loaders } from "./loaders.ts";
 import { maskSecretsOf } from "./mask-secrets.ts";
@@ -60,7 +60,7 @@ export function createPostAuth(options: {
     return generation;
   }
 
-  async function decide(input: PostAuthInput, terms?: PostAuthTerms): Promise<PostAuthVerdict> {
+  async function decide(input: PostAuthInput, context: PostAuthContext = {}): Promise<PostAuthVerdict> {
     const started = performance.now();
     const verdict = (part: Partial<PostAuthVerdict>): PostAuthVerdict => ({
       outcome: "deny",
@@ -70,6 +70,8 @@ export function createPostAuth(options: {
       clientReason: null,
       properties: input.authret.proplist,
       save: {},
+      question: null,
+      states: {},
       printed: "",
       traceback: null,
       warnings: [],
@@ -79,14 +81,16 @@ export function createPostAuth(options: {
     const generation = await live();
     const [fault] = generation.faults;
     if (fault !== undefined) return verdict({ code: "script-invalid", reason: fault });
-    if (terms?.authNull && !generation.terms.authNull) {
+    if (context.terms?.authNull && !generation.terms.authNull) {
       return verdict({ code: "too-busy", reason: "the script that was to decide alone was just replaced by others" });
     }
     if (generation.chain.length === 0) {
       if (input.info.auth_method !== "pas_only") return verdict({ outcome: "allow" });
       return verdict({ code: "script-missing", reason: "pas_only: a script must decide, and none is active" });
     }
-    const outcome = await generation.use(() => runChain({ scripts: generation.chain, input, deadlineMs }));
+    const outcome = await generation.use(() =>
+      runChain({ scripts: generation.chain, input, deadlineMs, ...continuing(context) }),
+    );
     return maskSecretsOf(input.authcred, verdict(verdictOf(outcome, input)));
   }
 
@@ -103,17 +107,18 @@ export function createPostAuth(options: {
   };
 }
 
+/** The chain's own question comes back as it was handed out. */
+function continuing({ states, answer }: PostAuthContext): Pick<ChainInput, "states" | "answer"> {
+  return {
+    ...(states && { states }),
+    ...(answer && { answer: { resume: answer.resume as ChainQuestion["resume"], response: answer.response.reveal() } }),
+  };
+}
+
 function verdictOf(outcome: ChainOutcome, input: PostAuthInput): Partial<PostAuthVerdict> {
-  const { by, question, states: _states, ...rest } = outcome;
-  if (outcome.outcome === "challenge") {
-    const reason = `the post-auth script ${by} asked ${JSON.stringify(question?.text)}, and nobody can be asked here`;
-    return { ...rest, outcome: "deny", code: "challenge-unsupported", reason, clientReason: null };
-  }
+  const { by, ...rest } = outcome;
+  if (outcome.outcome === "challenge") return { ...rest, reason: `the post-auth script ${by} asked a question` };
   const silent = outcome.outcome === "deny" && outcome.reason === input.authret.reason;
   // What the method said of the credentials is no reason for a denial.
-  return {
-    ...rest,
-    outcome: outcome.outcome,
-    reason: silent ? `denied by the post-auth script ${by}` : outcome.reason,
-  };
+  return { ...rest, reason: silent ? `denied by the post-auth script ${by}` : outcome.reason };
 }

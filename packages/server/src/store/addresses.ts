@@ -112,7 +112,7 @@ async function hold(trx: Transaction<Tables>, address: string, holder: string): 
   const result = await trx
     .insertInto("addresses")
     .values({ address, ...placeOf(address.includes(":") ? 6 : 4, addressNumber(address)), connection_id: holder })
-    .onConflict((conflict) => conflict.column("address").doNothing())
+    .onConflict((conflict) => conflict.doNothing())
     .executeTakeFirst();
   return (result.numInsertedOrUpdatedRows ?? 0n) > 0n;
 }

@@ -23,6 +23,28 @@ export type Tables = {
   addresses: AddressTable;
   address_cursors: AddressCursorTable;
   deliveries: DeliveryTable;
+  challenges: ChallengeTable;
+  sessions: SessionTable;
+};
+
+type ChallengeTable = {
+  id: string;
+  user_id: string;
+  profile_id: string | null;
+  serial: string | null;
+  expires_at: string;
+  carried: string;
+};
+
+type SessionTable = {
+  id: string;
+  user_id: string;
+  signed_in_as: string;
+  profile_id: string;
+  connection_id: string;
+  created_at: string;
+  expires_at: string | null;
+  states: string;
 };
 
 type UserTable = { id: string; password_digest: string | null; disabled: number; created_at: string };

@@ -1,11 +1,13 @@
 import { accountStore } from "./accounts.ts";
 import type { AttemptOptions } from "./attempt-queue.ts";
 import { attemptStore } from "./attempts.ts";
+import { challengeStore } from "./challenges.ts";
 import { clientConfigStore } from "./client-configs.ts";
 import type { Database } from "./database.ts";
 import { deliveryStore } from "./deliveries.ts";
 import { ledger } from "./ledger.ts";
 import { scriptStore } from "./scripts.ts";
+import { sessionStore } from "./sessions.ts";
 import { settingStore } from "./settings.ts";
 import type { Store } from "./store.ts";
 
@@ -18,6 +20,8 @@ export function storeOver(database: Database, attemptOptions?: AttemptOptions): 
     clientConfigs: clientConfigStore(database),
     scripts: scriptStore(database),
     attempts,
+    challenges: challengeStore(database),
+    sessions: sessionStore(database),
     ledger: ledger(database),
     deliveries: deliveryStore(database),
     async close() {

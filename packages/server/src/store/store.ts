@@ -5,6 +5,7 @@ import type { Connection, EndReason } from "../core/connection.ts";
 import type { ErrorCode } from "../core/errors.ts";
 import type { Delivery, DeliveryState, HookEvent } from "../core/hook.ts";
 import type { Properties, PropertyOwner } from "../core/properties.ts";
+import type { VpnSession } from "../core/session.ts";
 
 /**
  * The port to the database: one interface a noun, implemented for each engine and put through one suite of tests.
@@ -18,6 +19,8 @@ export interface Store {
   readonly clientConfigs: ClientConfigStore;
   readonly scripts: ScriptStore;
   readonly attempts: AttemptStore;
+  readonly challenges: ChallengeStore;
+  readonly sessions: SessionStore;
   readonly ledger: Ledger;
   readonly deliveries: DeliveryStore;
   close(): Promise<void>;
@@ -118,6 +121,34 @@ export interface AttemptStore {
   get(id: string): Promise<AttemptRecord | undefined>;
   /** Newest first. */
   list(filter: { userId?: string; since?: string; limit: number }): Promise<AttemptRecord[]>;
+  prune(before: string): Promise<number>;
+}
+
+/** A question put to somebody and not yet answered, bound to who was asked and on which device. */
+export type PendingChallenge = {
+  /** Unguessable; given to the client, which gives it back with the answer. */
+  id: string;
+  userId: string;
+  profileId: string | null;
+  /** The device's certificate; null where there is none. */
+  serial: string | null;
+  expiresAt: string;
+  /** What the pipeline needs to go on; plain JSON without secrets. */
+  carried: Record<string, unknown>;
+};
+
+export interface ChallengeStore {
+  put(challenge: PendingChallenge): Promise<void>;
+  /** Each is taken once; an expired one is as none. */
+  take(id: string, now: string): Promise<PendingChallenge | undefined>;
+  prune(before: string): Promise<number>;
+}
+
+export interface SessionStore {
+  /** Makes it, or puts it in the place of the one with this id. */
+  put(session: VpnSession): Promise<void>;
+  get(id: string): Promise<VpnSession | undefined>;
+  end(which: { id: string } | { userId: string } | { connectionId: string }): Promise<number>;
   prune(before: string): Promise<number>;
 }
 

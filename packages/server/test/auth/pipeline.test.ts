@@ -1,5 +1,6 @@
 import { describe, expect, it } from "vitest";
 import { localMethod } from "../../src/auth/methods/local.ts";
+import type { Method } from "../../src/auth/methods/method.ts";
 import { createPipeline } from "../../src/auth/pipeline.ts";
 import type { AuthRequest } from "../../src/auth/step.ts";
 import { checkAccount } from "../../src/auth/steps/check-account.ts";
@@ -7,13 +8,17 @@ import { checkCertificate } from "../../src/auth/steps/check-certificate.ts";
 import { checkMethod } from "../../src/auth/steps/check-method.ts";
 import { decodeCredentials } from "../../src/auth/steps/decode-credentials.ts";
 import { placeInGroup } from "../../src/auth/steps/place-in-group.ts";
+import { resumeChallenge } from "../../src/auth/steps/resume-challenge.ts";
+import { resumeSession } from "../../src/auth/steps/resume-session.ts";
 import { runPostAuth } from "../../src/auth/steps/run-post-auth.ts";
 import type { AttemptRecord } from "../../src/core/attempt.ts";
+import type { Decision } from "../../src/core/decision.ts";
 import { SallyportError } from "../../src/core/errors.ts";
-import type { PostAuthInput, PostAuthTerms, PostAuthVerdict } from "../../src/core/post-auth.ts";
+import type { PostAuthContext, PostAuthInput, PostAuthTerms, PostAuthVerdict } from "../../src/core/post-auth.ts";
 import type { Properties } from "../../src/core/properties.ts";
 import { Secret } from "../../src/core/secret.ts";
-import type { ClientConfig } from "../../src/store/store.ts";
+import type { VpnSession } from "../../src/core/session.ts";
+import type { ClientConfig, PendingChallenge } from "../../src/store/store.ts";
 
 const device: ClientConfig = {
   id: "device-1",
@@ -34,7 +39,9 @@ type Options = {
   groups?: Record<string, Properties>;
   defaultMethod?: string;
   terms?: Partial<PostAuthTerms>;
-  script?: (input: PostAuthInput) => Partial<PostAuthVerdict>;
+  script?: (input: PostAuthInput, context?: PostAuthContext) => Partial<PostAuthVerdict>;
+  methods?: Method[];
+  sessions?: Record<string, VpnSession>;
 };
 
 const yes = (input: PostAuthInput): PostAuthVerdict => ({
@@ -45,6 +52,8 @@ const yes = (input: PostAuthInput): PostAuthVerdict => ({
   clientReason: null,
   properties: input.authret.proplist,
   save: {},
+  question: null,
+  states: {},
   printed: "",
   traceback: null,
   warnings: [],
@@ -69,13 +78,22 @@ function pipeline(options: Options) {
       return properties && { name, properties, subnets: [] };
     },
   };
+  const pending = new Map<string, PendingChallenge>();
+  const challenges = {
+    put: async (challenge: PendingChallenge) => void pending.set(challenge.id, JSON.parse(JSON.stringify(challenge))),
+    async take(id: string, now: string) {
+      const found = pending.get(id);
+      pending.delete(id);
+      return found && found.expiresAt > now ? found : undefined;
+    },
+  };
   const postAuth = {
     async terms() {
       return { loaded: options.script !== undefined, authNull: false, groupSelect: false, ...options.terms };
     },
-    async decide(input: PostAuthInput) {
+    async decide(input: PostAuthInput, context?: PostAuthContext) {
       inputs.push(input);
-      return { ...yes(input), ...options.script?.(input) };
+      return { ...yes(input), ...options.script?.(input, context) };
     },
   };
   const local = localMethod({
@@ -91,15 +109,23 @@ function pipeline(options: Options) {
           bySerial: async (serial) => (options.devices ?? [device]).find((one) => one.serial === serial),
         },
       }),
-      checkMethod({ methods: [local], defaultMethod: async () => options.defaultMethod, accounts, postAuth }),
+      resumeChallenge({ challenges }),
+      resumeSession({ sessions: { get: async (id) => options.sessions?.[id] } }),
+      checkMethod({
+        methods: [local, ...(options.methods ?? [])],
+        defaultMethod: async () => options.defaultMethod,
+        accounts,
+        postAuth,
+      }),
       checkAccount({ accounts }),
       runPostAuth({ postAuth, accounts }),
       placeInGroup({ accounts }),
     ],
+    challenges,
     record: (attempt) => attempts.push(attempt),
     onFault: (_attempt, _step, error) => faults.push(error),
   });
-  return { decide, attempts, faults, inputs };
+  return { decide, attempts, faults, inputs, pending };
 }
 
 const request = (more: Partial<AuthRequest> = {}): AuthRequest => ({
@@ -129,6 +155,8 @@ describe("the auth pipeline", () => {
     expect(attempts[0]?.trace.map(({ step, outcome }) => [step, outcome])).toEqual([
       ["decode credentials", "passed"],
       ["check certificate", "passed"],
+      ["resume challenge", "skipped"],
+      ["resume session", "skipped"],
       ["check method", "passed"],
       ["check account", "passed"],
       ["post-auth", "skipped"],
@@ -148,7 +176,7 @@ describe("the auth pipeline", () => {
     ["a password with a NUL", "credentials-malformed", {}, { password: new Secret("a\0b") }],
     ["a password of 10 MB", "credentials-malformed", {}, { password: new Secret("x".repeat(10_000_000)) }],
     ["a broken static challenge", "credentials-malformed", {}, { password: new Secret("SCRV1:only-one") }],
-    ["an answer to no question", "challenge-unsupported", {}, { password: new Secret("CRV1::state::42") }],
+    ["an answer to no question", "challenge-stale", {}, { password: new Secret("CRV1::state::42") }],
     ["a disabled account", "account-disabled", { users: { alice: { password: "right", disabled: true } } }, {}],
     ["prop_deny", "access-denied", { users: { alice: { password: "right", properties: { prop_deny: "true" } } } }, {}],
     ["no certificate", "certificate-missing", {}, { certificate: undefined }],
@@ -236,6 +264,7 @@ describe("the auth pipeline", () => {
   it("denies when a step breaks, tells the person nothing of it, and keeps the cause", async () => {
     const broken = createPipeline({
       steps: [{ name: "broken", run: () => Promise.reject(new Error("secret path /etc")) }],
+      challenges: { put: async () => {} },
       record: (attempt) => attempts.push(attempt),
       onFault: () => {},
     });
@@ -250,6 +279,7 @@ describe("the auth pipeline", () => {
     const down = new SallyportError("store-unavailable", "disk full");
     const { decide } = createPipeline({
       steps: [{ name: "x", run: () => Promise.reject(down) }],
+      challenges: { put: async () => {} },
       record: () => {},
       onFault: () => {},
     });
@@ -266,5 +296,156 @@ describe("the auth pipeline", () => {
     expect(text).not.toContain("right-password");
     expect(text).not.toContain("TOTPSECRET");
     expect(text).toContain("pvt_google_auth_secret");
+  });
+});
+
+describe("a challenge", () => {
+  const asks: Options["script"] = (_input, context) =>
+    context?.answer
+      ? { reason: `answered ${context.answer.response.reveal()} to ${JSON.stringify(context.answer.resume)}` }
+      : { outcome: "challenge", question: { text: "PIN?", echo: false, resume: { round: 1 } } };
+  const answer = (decision: Decision, text: string) => {
+    if (decision.outcome !== "challenge") throw new Error(`not asked: ${JSON.stringify(decision)}`);
+    return new Secret(`CRV1::${decision.stateId}::${text}`);
+  };
+
+  it("of a script is put, and the answer reaches it with its state", async () => {
+    const { decide, attempts } = pipeline({ script: asks });
+    const asked = await decide(request());
+    expect(asked).toMatchObject({ outcome: "challenge", text: "PIN?", echo: false, userId: "alice" });
+    const allowed = await decide(request({ password: answer(asked, "4:2") }));
+    expect(allowed).toMatchObject({ outcome: "allow", authMethod: "local", reason: 'answered 4:2 to {"round":1}' });
+    expect(attempts.map(({ outcome }) => outcome)).toEqual(["challenge", "allow"]);
+    expect(JSON.stringify(attempts)).not.toContain("right");
+  });
+
+  it("can be followed by another", async () => {
+    const script: Options["script"] = (_input, context) => {
+      const round = Number(context?.answer?.resume ?? 0);
+      return round < 2 ? { outcome: "challenge", question: { text: `${round}?`, echo: true, resume: round + 1 } } : {};
+    };
+    const { decide } = pipeline({ script });
+    const first = await decide(request());
+    const second = await decide(request({ password: answer(first, "a") }));
+    expect(second).toMatchObject({ text: "1?" });
+    expect(await decide(request({ password: answer(second, "b") }))).toMatchObject({ outcome: "allow" });
+  });
+
+  it("of a method is put, and the method judges the answer", async () => {
+    const radius: Method = {
+      name: "radius",
+      check: async () => ({ outcome: "challenged", text: "Token?", echo: true, state: { state: "x" } }),
+      resume: async (state, response) =>
+        response.reveal() === "7" && state.state === "x"
+          ? { outcome: "accepted", userId: "alice", reason: "radius auth succeeded", info: {} }
+          : { outcome: "wrong", reason: "rejected" },
+    };
+    const options: Options = { methods: [radius], defaultMethod: "radius" };
+    const { decide } = pipeline(options);
+    const asked = await decide(request());
+    expect(await decide(request({ password: answer(asked, "8") }))).toMatchObject({ code: "wrong-credentials" });
+    const again = await decide(request());
+    expect(await decide(request({ password: answer(again, "7") }))).toMatchObject({ authMethod: "radius" });
+  });
+
+  it.each<[string, Partial<AuthRequest>]>([
+    ["another user", { username: "bob" }],
+    ["another profile", { profileId: "lab", certificate: { commonName: "cn-3", serial: "c3" } }],
+    ["another device", { certificate: { commonName: "cn-2", serial: "b2" } }],
+  ])("is not answered by %s", async (_who, more) => {
+    const devices = [
+      { ...device, userId: null },
+      { ...device, id: "device-2", userId: null, serial: "b2" },
+      { ...device, id: "device-3", userId: null, serial: "c3", profileId: "lab" },
+    ];
+    const { decide } = pipeline({ script: asks, devices, users: { alice: { password: "right" }, bob: {} } });
+    const asked = await decide(request());
+    expect(await decide(request({ password: answer(asked, "42"), ...more }))).toMatchObject({
+      code: "challenge-stale",
+    });
+  });
+
+  it("is answered once", async () => {
+    const { decide } = pipeline({ script: asks });
+    const asked = await decide(request());
+    await decide(request({ password: answer(asked, "42") }));
+    expect(await decide(request({ password: answer(asked, "42") }))).toMatchObject({ code: "challenge-stale" });
+  });
+
+  it("expires", async () => {
+    const { decide, pending } = pipeline({ script: asks });
+    const asked = await decide(request());
+    for (const challenge of pending.values()) challenge.expiresAt = new Date(Date.now() - 1).toISOString();
+    expect(await decide(request({ password: answer(asked, "42") }))).toMatchObject({ code: "challenge-stale" });
+  });
+
+  it("cannot be put when a key is renewed", async () => {
+    const { decide } = pipeline({ script: asks });
+    expect(await decide(request({ kind: "reauth" }))).toMatchObject({ code: "challenge-unsupported" });
+  });
+
+  it("does not let somebody in whose account was disabled while it waited", async () => {
+    const users = { alice: { password: "right", disabled: false } };
+    const { decide } = pipeline({ script: asks, users });
+    const asked = await decide(request());
+    users.alice.disabled = true;
+    expect(await decide(request({ password: answer(asked, "42") }))).toMatchObject({ code: "account-disabled" });
+  });
+});
+
+describe("a session", () => {
+  async function begun(
+    properties: Properties = {},
+  ): Promise<{ session: VpnSession; sessions: Record<string, VpnSession> }> {
+    const users = { alice: { password: "right", properties } };
+    const { decide } = pipeline({ users, script: () => ({ states: { mfa: "done" } }) });
+    const decision = await decide(request({ session: { id: "daemon-1", state: "initial" } }));
+    if (decision.outcome !== "allow" || decision.session === null) throw new Error("no session was begun");
+    return { session: decision.session, sessions: { [decision.session.id]: decision.session } };
+  }
+  const token = { password: new Secret("SESS_ID_AT_x"), session: { id: "daemon-1", state: "authenticated" as const } };
+
+  it("goes on with its token, without the password, and scripts are called for it with what they kept", async () => {
+    const { sessions } = await begun();
+    const seen: unknown[] = [];
+    const script: Options["script"] = (input, context) => {
+      seen.push(input.info.auth_method, context?.states);
+      return {};
+    };
+    const decision = await pipeline({ sessions, script }).decide(request(token));
+    expect(decision).toMatchObject({ outcome: "allow", authMethod: "session", userId: "alice" });
+    expect(seen).toEqual(["session", { mfa: "done" }]);
+  });
+
+  it("is stored under a digest: what the store holds admits nobody", async () => {
+    const { session } = await begun();
+    expect(JSON.stringify(session)).not.toContain("daemon-1");
+  });
+
+  it.each<[string, Partial<AuthRequest>, Partial<VpnSession>]>([
+    ["expired by the daemon's word", { session: { id: "daemon-1", state: "expired" } }, {}],
+    ["forged", { session: { id: "daemon-1", state: "invalid" } }, {}],
+    ["not known", { session: { id: "daemon-2", state: "authenticated" } }, {}],
+    ["another device's", {}, { connectionId: "cn-2" }],
+    ["another profile's", {}, { profileId: "lab" }],
+    ["another user's", {}, { userId: "bob", signedInAs: "bob" }],
+    ["past prop_expire", {}, { expiresAt: "2026-01-01T00:00:00.000Z" }],
+  ])("does not go on when its token is %s", async (_what, more, stored) => {
+    const { session } = await begun();
+    const sessions = { [session.id]: { ...session, ...stored } };
+    expect(await codeOf({ sessions }, { ...token, ...more })).toBe("session-expired");
+  });
+
+  it("lasts as long as prop_expire says, from when it began", async () => {
+    const { session, sessions } = await begun({ prop_expire: "3600" });
+    expect(Date.parse(session.expiresAt ?? "") - Date.parse(session.createdAt)).toBe(3_600_000);
+    const decision = await pipeline({ sessions }).decide(request(token));
+    expect(decision).toMatchObject({ session: { createdAt: session.createdAt, expiresAt: session.expiresAt } });
+  });
+
+  it("ends for an account that was disabled", async () => {
+    const { sessions } = await begun();
+    const users = { alice: { password: "right", disabled: true } };
+    expect(await codeOf({ sessions, users }, token)).toBe("account-disabled");
   });
 });

@@ -76,6 +76,7 @@ const decision = (properties = {}): Allow => ({
   properties,
   group: null,
   save: {},
+  session: null,
 });
 
 async function opened(key: string, { commonName = `cn-${key}`, properties = {} } = {}): Promise<Connection> {

@@ -7,6 +7,7 @@ import { ledgerSuite } from "./suite/ledger.ts";
 import { propertiesSuite } from "./suite/properties.ts";
 import type { OpenStore } from "./suite/rows.ts";
 import { scriptsSuite } from "./suite/scripts.ts";
+import { sessionsSuite } from "./suite/sessions.ts";
 import { settingsSuite } from "./suite/settings.ts";
 
 /** What every engine must do. `open` gives an empty store each time. */
@@ -19,6 +20,7 @@ export function storeSuite(engine: string, open: OpenStore): void {
     addressesSuite(open);
     ledgerSuite(open);
     deliveriesSuite(open);
+    sessionsSuite(open);
     propertiesSuite(open);
   });
 }

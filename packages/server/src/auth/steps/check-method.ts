@@ -2,8 +2,10 @@
 import type { AccountLookup } from "../../core/account.ts";
 import { type AuthMethod, authMethods } from "../../core/credentials.ts";
 import type { PostAuth } from "../../core/post-auth.ts";
-import type { Method } from "../methods/method.ts";
-import { denied, passed, type Step } from "../step.ts";
+import type { ChallengeState, Method, MethodResult } from "../methods/method.ts";
+import { denied, type Findings, passed, type Step, type StepOutcome } from "../step.ts";
+
+const name = "check method";
 
 export function checkMethod(options: {
   methods: readonly Method[];
@@ -13,38 +15,60 @@ export function checkMethod(options: {
   postAuth: Pick<PostAuth, "terms">;
 }): Step {
   return {
-    name: "check method",
-    async run({ credentials, request }) {
-      const { username, password } = credentials;
-      if (credentials.challenge) {
-        return denied("challenge-unsupported", "an answer came to a challenge that was never put");
+    name,
+    async run(findings) {
+      const { credentials, request, answered } = findings;
+      if (answered?.step === name) return await resumed(findings, answered);
+      if (findings.resumedSession) {
+        return passed("the session's token stands for them", { terms: await options.postAuth.terms() });
       }
+      if (answered) return { outcome: "skipped", detail: "the credentials were accepted before the question was put" };
+      const { username, password } = credentials;
       if (username === undefined || password === undefined) {
         return denied("credentials-missing", "no user name or no password was sent");
       }
       const terms = await options.postAuth.terms();
       const { properties } = await options.accounts.resolve(username);
-      const name = properties.user_auth_type ?? (await options.defaultMethod()) ?? "local";
-      if (terms.authNull || name === "pas_only") {
+      const wanted = properties.user_auth_type ?? (await options.defaultMethod()) ?? "local";
+      if (terms.authNull || wanted === "pas_only") {
         if (!terms.loaded) return denied("script-missing", "pas_only: a script must decide, and none is active");
         const method: AuthMethod = "pas_only";
         const reason = terms.authNull ? "AUTH_NULL: the script decides alone" : "pas_only: the script decides alone";
         return passed(reason, { userId: username, method, methodReason: reason, terms });
       }
-      const method = options.methods.find((one) => one.name === name);
+      const method = options.methods.find((one) => one.name === wanted);
       if (method === undefined) {
-        const known = authMethods.some((one) => one === name) ? "is not set up here" : "is not known";
-        return denied("no-auth-method", `the auth method ${JSON.stringify(name)} ${known}`, { userId: username });
+        const known = authMethods.some((one) => one === wanted) ? "is not set up here" : "is not known";
+        return denied("no-auth-method", `the auth method ${JSON.stringify(wanted)} ${known}`, { userId: username });
       }
       const { clientAddress, hardwareAddress } = request;
       const result = await method.check({ username, password, clientAddress, hardwareAddress });
-      const found = { userId: username, method: method.name, terms };
-      if (result.outcome === "wrong") return denied("wrong-credentials", result.reason, found);
-      if (result.outcome === "unreachable") return denied("method-unreachable", result.reason, found);
-      if (result.outcome === "challenged") {
-        return denied("challenge-unsupported", `${method.name} asks ${JSON.stringify(result.text)}`, found);
-      }
-      return passed(result.reason, { ...found, userId: result.userId, methodReason: result.reason, info: result.info });
+      return outcomeOf(result, { userId: username, method: method.name, terms });
     },
   };
+
+  /** The method that asked goes on with the answer. */
+  async function resumed(findings: Findings, answered: NonNullable<Findings["answered"]>): Promise<StepOutcome> {
+    const method = options.methods.find((one) => one.name === findings.method);
+    if (method?.resume === undefined) {
+      return denied("no-auth-method", `the auth method ${findings.method} put a question and is not there any more`);
+    }
+    const result = await method.resume(answered.resume as ChallengeState, answered.response);
+    return outcomeOf(result, { userId: findings.userId });
+  }
+}
+
+function outcomeOf(result: MethodResult, found: Partial<Findings>): StepOutcome {
+  switch (result.outcome) {
+    case "wrong":
+      return denied("wrong-credentials", result.reason, found);
+    case "unreachable":
+      return denied("method-unreachable", result.reason, found);
+    case "challenged":
+      return { outcome: "challenged", text: result.text, echo: result.echo, resume: result.state, found };
+    case "accepted": {
+      const { userId, reason, info, directory = null } = result;
+      return passed(reason, { ...found, userId, methodReason: reason, info, directory });
+    }
+  }
 }

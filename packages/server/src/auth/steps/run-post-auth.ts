@@ -4,6 +4,8 @@ import type { PostAuth, PostAuthInput } from "../../core/post-auth.ts";
 import { maskSecrets, type Properties } from "../../core/properties.ts";
 import { denied, type Findings, type Step } from "../step.ts";
 
+const name = "post-auth";
+
 export function runPostAuth(options: { postAuth: PostAuth; accounts: Pick<AccountLookup, "resolve"> }): Step {
   /**
    * The lookup that follows the scripts, in the group that they, or the address they gave, chose. What they asked to
@@ -15,15 +17,26 @@ export function runPostAuth(options: { postAuth: PostAuth; accounts: Pick<Accoun
     return (await options.accounts.resolve(user, overlay)).properties;
   };
   return {
-    name: "post-auth",
+    name,
     async run(findings) {
       const { terms, userId, properties } = findings;
       if (!terms.loaded) return { outcome: "skipped", detail: "no post-auth script is active" };
       if (userId === null) return denied("internal", "post-auth was reached with nobody named");
       const input = scriptInput(findings, userId);
-      const verdict = await options.postAuth.decide(input);
+      const { answered, states } = findings;
+      const answer = answered?.step === name ? { resume: answered.resume, response: answered.response } : undefined;
+      const verdict = await options.postAuth.decide(input, { terms, states, ...(answer && { answer }) });
       const told = { printed: verdict.printed || null, traceback: verdict.traceback };
       const recorded = recordable(input);
+      if (verdict.outcome === "challenge") {
+        if (verdict.question === null) return denied("internal", "the scripts asked, and no question came");
+        return {
+          outcome: "challenged",
+          ...verdict.question,
+          found: { scriptInput: recorded, states: verdict.states },
+          ...told,
+        };
+      }
       if (verdict.outcome === "deny") {
         return {
           outcome: "denied",
@@ -44,6 +57,7 @@ export function runPostAuth(options: { postAuth: PostAuth; accounts: Pick<Accoun
           methodReason: verdict.reason || findings.methodReason,
           properties: after,
           save: verdict.save,
+          states: verdict.states,
           scriptInput: recorded,
         },
         changes: changesBetween(properties, after),
@@ -54,7 +68,7 @@ export function runPostAuth(options: { postAuth: PostAuth; accounts: Pick<Accoun
 }
 
 function scriptInput(
-  { request, credentials, properties, terms, method, methodReason, info }: Findings,
+  { request, credentials, properties, terms, method, methodReason, info, directory }: Findings,
   userId: string,
 ): PostAuthInput {
   const vpn = request.kind !== "authcli";
@@ -81,6 +95,7 @@ function scriptInput(
       proplist: terms.groupSelect ? {} : properties,
     },
     info: { auth_method: method ?? "local", ...info },
+    ...(directory && { directory }),
   };
 }
 

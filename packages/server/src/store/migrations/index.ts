@@ -1,5 +1,6 @@
 import type { Migration } from "kysely/migration";
 import * as foundation from "./0001-foundation.ts";
+import * as challengesAndSessions from "./0002-challenges-and-sessions.ts";
 
 /**
  * Every change of the schema, in order, by name. A list, not a folder that is read: what runs is what was built. A
@@ -7,4 +8,5 @@ import * as foundation from "./0001-foundation.ts";
  */
 export const migrations: Readonly<Record<string, Migration>> = {
   "0001-foundation": foundation,
+  "0002-challenges-and-sessions": challengesAndSessions,
 };

@@ -1,0 +1,19 @@
+import type { PendingChallenge } from "../store/store.ts";
+import type { Findings } from "./step.ts";
+
+/** What a question keeps of its attempt, so that the round with the answer does not begin anew. No secrets. */
+type Carried = {
+  step: string;
+  resume: unknown;
+  found: Pick<Findings, "userId" | "method" | "methodReason" | "info" | "terms" | "states">;
+};
+
+export function carry(step: string, resume: unknown, findings: Findings): PendingChallenge["carried"] {
+  const { userId, method, methodReason, info, terms, states } = findings;
+  return { step, resume, found: { userId, method, methodReason, info, terms, states } } satisfies Carried;
+}
+
+/** Only the pipeline writes these, through `carry`. */
+export function carriedFindings(carried: PendingChallenge["carried"]): Carried {
+  return carried as Carried;
+}

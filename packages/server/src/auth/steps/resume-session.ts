@@ -1,0 +1,62 @@
+/** Guarantees: a session token is good for the user and device it was given to, and only while the session lasts. */
+import { createHash } from "node:crypto";
+import type { VpnSession } from "../../core/session.ts";
+import type { SessionStore } from "../../store/store.ts";
+import { denied, type Findings, passed, type Step } from "../step.ts";
+
+/** The VPN daemon has checked the token itself; what it stands for is looked up here. */
+export function resumeSession(options: { sessions: Pick<SessionStore, "get"> }): Step {
+  return {
+    name: "resume session",
+    async run({ request, credentials, configOwner, at }) {
+      const { session, certificate, profileId } = request;
+      if (session === undefined || session.state === "initial") {
+        return { outcome: "skipped", detail: "no session token was sent" };
+      }
+      if (session.state !== "authenticated") return denied("session-expired", `the session token is ${session.state}`);
+      const kept = await options.sessions.get(sessionId(session.id));
+      if (kept === undefined) return denied("session-expired", "the session is not known, or was ended");
+      const user = credentials.username ?? configOwner;
+      if (kept.userId !== user && kept.signedInAs !== user) {
+        return denied("session-expired", `the session belongs to ${kept.userId}, the name given is ${user}`);
+      }
+      if (kept.connectionId !== certificate?.commonName || kept.profileId !== profileId) {
+        return denied("session-expired", "the session belongs to another device or profile", { userId: kept.userId });
+      }
+      if (kept.expiresAt !== null && kept.expiresAt <= at.toISOString()) {
+        return denied("session-expired", `the session expired at ${kept.expiresAt}`, { userId: kept.userId });
+      }
+      return passed("the session goes on", {
+        userId: kept.userId,
+        method: "session",
+        methodReason: "session token accepted",
+        states: kept.states,
+        resumedSession: kept,
+      });
+    },
+  };
+}
+
+/** What is to be kept of a session so that it need not sign in again: the new one, or the resumed one with new states. */
+export function sessionToKeep(findings: Findings): VpnSession | null {
+  const { request, userId, states, resumedSession, properties, credentials, method, at } = findings;
+  const { session, certificate, profileId } = request;
+  if (resumedSession !== null) return { ...resumedSession, states: { ...states } };
+  if (session === undefined || !certificate || profileId === null || userId === null || method === "autologin")
+    return null;
+  const lifetimeSeconds = Number(properties.prop_expire ?? 0);
+  return {
+    id: sessionId(session.id),
+    userId,
+    signedInAs: credentials.username ?? userId,
+    profileId,
+    connectionId: certificate.commonName,
+    createdAt: at.toISOString(),
+    expiresAt: lifetimeSeconds > 0 ? new Date(at.getTime() + lifetimeSeconds * 1000).toISOString() : null,
+    states: { ...states },
+  };
+}
+
+function sessionId(daemonsName: string): string {
+  return createHash("sha256").update(daemonsName).digest("base64url");
+}
