@@ -1,5 +1,6 @@
 """From a script's text to its functions and what its globals ask for."""
 
+import ast
 import inspect
 import io
 import linecache
@@ -49,7 +50,11 @@ def load(name, text):
 
 def compile_script(name, text):
     try:
-        return compile(text, name, "exec", dont_inherit=True)
+        tree = ast.parse(text, name)
+        line = python2.find_use(text, tree)
+        if line is not None:
+            raise Fault(python2.HINT, line)
+        return compile(tree, name, "exec", dont_inherit=True)
     except SyntaxError as error:
         lines = io.StringIO(text, newline=None).readlines()
         line = lines[error.lineno - 1] if error.lineno and error.lineno <= len(lines) else ""

@@ -10,19 +10,17 @@ import gc
 import os
 import resource
 import threading
-import traceback
 
 from pyovpn import plugin
 from sallyport_host import output, supervisor
 from sallyport_host.arguments import AuthRet, CrState, freeze, thaw
 from sallyport_host.directory import DirectoryError, LdapContext
+from sallyport_host.failures import cut, message_of, traceback_of
 from sallyport_host.loading import Fault, load
 from sallyport_host.pipe import Pipe, encode
 from sallyport_host.values import Flattening, Unsendable
 
 STACK_BYTES = 2 * 1024 * 1024
-LONGEST_MESSAGE = 2000
-LONGEST_TRACEBACK = 16384
 
 
 def main(orders):
@@ -38,7 +36,7 @@ def main(orders):
     try:
         entry, facts = load(orders["name"], orders["text"])
     except Fault as fault:
-        message = cut(str(fault), LONGEST_MESSAGE)
+        message = cut(str(fault))
         pipe.send({"op": "fault", "message": message, "line": fault.line, "column": fault.column})
         os._exit(0)
     gc.freeze()
@@ -72,8 +70,15 @@ class Worker:
         self._last_search = 0
 
     def start_thread(self):
-        threading.Thread(target=self._serve, name="post_auth", daemon=True).start()
-        self._threads += 1
+        """One more that waits for the lead. Counted before it runs, or a call that it takes would seem to leave others."""
+        with self._counting:
+            self._threads += 1
+        try:
+            threading.Thread(target=self._serve, name="post_auth", daemon=True).start()
+        except RuntimeError:
+            with self._counting:
+                self._threads -= 1
+            raise
 
     def _serve(self):
         while True:
@@ -129,12 +134,12 @@ class Worker:
                 raise Unsendable("the result is larger than %d bytes" % self._max_result)
             return line
         except Unsendable as error:
-            answer = {"op": "unsendable", "message": cut(str(error), LONGEST_MESSAGE)}
+            answer = {"op": "unsendable", "message": cut(str(error))}
         except BaseException as error:  # sys.exit() too
             answer = {
                 "op": "raised",
-                "message": cut(message_of(error), LONGEST_MESSAGE),
-                "traceback": cut(traceback_of(error), LONGEST_TRACEBACK),
+                "message": message_of(error),
+                "traceback": traceback_of(error),
             }
         return encode({**answer, "id": call, "printed": printing.close()})
 
@@ -216,35 +221,3 @@ def refuse_promises(returned):
         )
     if hasattr(kind, "__await__"):
         raise Unsendable("post_auth returned %s, which has no answer yet; use asyncio.run()" % kind.__name__)
-
-
-def message_of(error):
-    if isinstance(error, SystemExit):
-        return "the script called sys.exit(%s)" % ("" if error.code is None else repr(error.code))
-    try:
-        text = str(error)
-    except Exception:
-        text = ""
-    if not text:
-        return type(error).__name__
-    # `KeyError: 'x'` says more than `'x'`.
-    return "KeyError: %s" % text if isinstance(error, KeyError) else text
-
-
-def traceback_of(error):
-    """Without the host's own frames above the script's."""
-    trace = error.__traceback__
-    while trace is not None and trace.tb_frame.f_code.co_filename.startswith("<sallyport_host"):
-        trace = trace.tb_next
-    try:
-        return "".join(traceback.format_exception(type(error), error, trace))
-    except Exception:
-        return "%s (its traceback cannot be shown)" % type(error).__name__
-
-
-def cut(text, longest):
-    """The beginning and the end: the end of a traceback says what happened."""
-    if len(text) <= longest:
-        return text
-    head = longest // 4
-    return "%s\n[… %d characters …]\n%s" % (text[:head], len(text) - longest, text[head - longest :])

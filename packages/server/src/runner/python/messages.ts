@@ -66,16 +66,25 @@ export class MessageReader {
   }
 }
 
-const operations = ["fault", "loaded", "printed", "returned", "raised", "unsendable", "refused", "search", "pong"];
-const texts = ["message", "text", "printed", "traceback"] as const;
+/** The texts that each message must have. */
+const texts: Readonly<Record<FromWorker["op"], readonly string[]>> = {
+  fault: ["message"],
+  loaded: [],
+  printed: ["text"],
+  returned: ["printed"],
+  raised: ["message", "traceback", "printed"],
+  unsendable: ["message", "printed"],
+  refused: ["message"],
+  search: [],
+  pong: [],
+};
 
 function parse(line: Buffer): FromWorker {
   const message = JSON.parse(line.toString("latin1"));
-  if (typeof message !== "object" || message === null || !operations.includes(message.op)) {
+  if (typeof message !== "object" || message === null || !Object.hasOwn(texts, message.op)) {
     throw new Error("a line that is no message");
   }
-  for (const key of texts) {
-    if (!(key in message)) continue;
+  for (const key of texts[message.op as FromWorker["op"]]) {
     if (typeof message[key] !== "string") throw new Error(`a message whose ${key} is no text`);
     message[key] = message[key].toWellFormed().replaceAll("\0", "\ufffd");
   }

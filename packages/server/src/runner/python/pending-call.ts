@@ -20,7 +20,8 @@ export class PendingCall {
 
   constructor(call: ScriptCall, options: { maxPrinted: number; onDeadline: (pending: PendingCall) => void }) {
     this.call = call;
-    this.#maxPrinted = options.maxPrinted;
+    // The worker keeps the bound, and says at the end how much it left out.
+    this.#maxPrinted = options.maxPrinted + 100;
     this.result = new Promise((resolve) => {
       this.#resolve = resolve;
     });

@@ -9,7 +9,7 @@ export type PythonProcess = {
   lost: Promise<string>;
   /** Resolves when the process and everything it started is gone. */
   ended: Promise<string>;
-  /** Ends the process and everything it started. `worker`: the process the script runs in, where it is known. */
+  /** Ends the process and everything it started. `worker`: the process that the script runs in, where it is known. */
   kill(worker: number | undefined): void;
 };
 
@@ -74,6 +74,8 @@ export function startPython(options: {
     lost: Promise.race([ended, closed]),
     ended,
     kill: (worker) => {
+      // At once, since a fork bomb would leave the supervisor no time to run; only while its pid is surely its own.
+      if (worker !== undefined && !pipe.closed) killGroup(worker);
       child.kill("SIGTERM");
       const insist = setTimeout(() => {
         for (const pid of [worker, child.pid]) if (pid !== undefined) killGroup(pid);

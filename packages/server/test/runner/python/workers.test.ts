@@ -1,0 +1,190 @@
+import { spawn } from "node:child_process";
+import { unlink, writeFile } from "node:fs/promises";
+import { join } from "node:path";
+import { createInterface } from "node:readline";
+import { expect, test } from "vitest";
+import { callOf, lives, python, pythonScripts, returned, until } from "./python-scripts.ts";
+
+/** Waits in post_auth until the file named by UV_ACT is there. */
+const waiting = [
+  "import os, time",
+  "def post_auth(authcred, attributes, authret, info):",
+  "    act = attributes['client_info'].get('UV_ACT')",
+  "    print(os.getpid(), os.getcwd())",
+  "    while act and not os.path.exists(act):",
+  "        time.sleep(0.1)",
+  "    return authret",
+].join("\n");
+
+const pidIn = (printed: string) => Number(printed.split(" ")[0]);
+
+test("500 calls wait at once while others go through", async () => {
+  await using scripts = await pythonScripts();
+  const host = await scripts.host({ text: waiting });
+  let ended = 0;
+  const sleepers = Array.from({ length: 500 }, () =>
+    host.call(callOf({ act: "go", deadlineMs: 60_000 })).then((result) => {
+      ended += 1;
+      return result;
+    }),
+  );
+  const quick = await Promise.all(Array.from({ length: 50 }, () => host.call(callOf({ deadlineMs: 60_000 }))));
+  for (const result of quick) expect(result.outcome).toBe("returned");
+  expect(ended).toBe(0);
+  const directory =
+    returned(quick[0] as never)
+      .printed.trim()
+      .split(" ")[1] ?? "";
+  await writeFile(join(directory, "go"), "");
+  const results = await Promise.all(sleepers);
+  expect(new Set(results.map(({ outcome }) => outcome))).toEqual(new Set(["returned"]));
+  const pids = new Set(results.map(({ printed }) => pidIn(printed)));
+  expect(pids.size).toBeGreaterThanOrEqual(4);
+  expect(pids.size).toBeLessThanOrEqual(8);
+});
+
+test("calls that come one at a time meet in the same process", async () => {
+  await using scripts = await pythonScripts();
+  const host = await scripts.host({
+    text: "COUNT = 0\ndef post_auth(a, b, authret, d):\n    global COUNT\n    COUNT += 1\n    print(COUNT)\n    return authret\n",
+  });
+  for (let i = 1; i <= 20; i++) expect((await host.call(callOf())).printed).toBe(`${i}\n`);
+});
+
+test("more calls than can wait are refused at once, and those that wait too long too", async () => {
+  await using scripts = await pythonScripts({
+    threadsPerWorker: 1,
+    workersPerScript: 1,
+    maxWorkersPerScript: 1,
+    maxWaiting: 2,
+  });
+  const host = await scripts.host({ text: waiting });
+  const { printed } = await host.call(callOf());
+  const running = host.call(callOf({ act: "go" }));
+  const patient = host.call(callOf());
+  const impatient = host.call(callOf({ deadlineMs: 50 }));
+  expect((await host.call(callOf())).outcome).toBe("too-busy");
+  expect((await impatient).outcome).toBe("too-busy");
+  await writeFile(join(printed.trim().split(" ")[1] ?? "", "go"), "");
+  expect((await running).outcome).toBe("returned");
+  expect((await patient).outcome).toBe("returned");
+});
+
+test("a call past its deadline is denied at once; the calls beside it finish; then its process is gone", async () => {
+  await using scripts = await pythonScripts({ workersPerScript: 1 });
+  const host = await scripts.host({ text: waiting });
+  const { printed } = await host.call(callOf());
+  const first = pidIn(printed);
+  const beside = host.call(callOf({ act: "go" }));
+  const late = await host.call(callOf({ act: "never", deadlineMs: 300 }));
+  expect(late).toMatchObject({ outcome: "timed-out", printed });
+  const next = await host.call(callOf());
+  expect(next.outcome).toBe("returned");
+  expect(pidIn(next.printed)).not.toBe(first);
+  expect(await lives(first)).toBe(true);
+  await writeFile(join(printed.trim().split(" ")[1] ?? "", "go"), "");
+  expect(await beside).toMatchObject({ outcome: "returned", printed });
+  await until(async () => !(await lives(first)), "the process of the late call is gone");
+});
+
+test("kill -9 of a process in the middle of calls denies those, and only those", async () => {
+  await using scripts = await pythonScripts();
+  const host = await scripts.host({ text: waiting });
+  const pid = pidIn((await host.call(callOf())).printed);
+  const calls = Array.from({ length: 10 }, () => host.call(callOf({ act: "never" })));
+  process.kill(pid, "SIGKILL");
+  // Other processes have the rest of them, and those go on waiting.
+  await until(async () => (await host.call(callOf())).outcome === "returned", "other calls go through");
+  const next = await host.call(callOf());
+  expect(pidIn(next.printed)).not.toBe(pid);
+  await writeFile(join(next.printed.trim().split(" ")[1] ?? "", "never"), "");
+  for (const result of await Promise.all(calls)) {
+    if (result.outcome === "died") expect(result.message).toContain("SIGKILL");
+    else expect(result.outcome).toBe("returned");
+  }
+});
+
+test("a script that cannot be loaded again says why, and is tried again", async () => {
+  await using scripts = await pythonScripts();
+  const host = await scripts.host({
+    text: `import os\nif os.path.exists("broken"):\n    raise RuntimeError("the table is locked")\n${waiting}`,
+  });
+  const { printed } = await host.call(callOf());
+  const directory = printed.trim().split(" ")[1] ?? "";
+  await writeFile(join(directory, "broken"), "");
+  const pids = new Set<number>();
+  // Both warm processes, whichever answers.
+  for (let i = 0; i < 20; i++)
+    pids.add(pidIn((await Promise.all([host.call(callOf()), host.call(callOf())]))[i % 2]?.printed ?? ""));
+  for (const pid of pids) process.kill(pid, "SIGKILL");
+  await until(async () => {
+    const result = await host.call(callOf({ deadlineMs: 500 }));
+    return result.outcome === "died" && result.message.includes("the table is locked");
+  }, "a call is told why there is no process");
+  await unlink(join(directory, "broken"));
+  await until(async () => (await host.call(callOf())).outcome === "returned", "the script is loaded again");
+});
+
+test("a SYNCHRONOUS script is never called twice at once, not even while a late call may still run", async () => {
+  await using scripts = await pythonScripts();
+  const host = await scripts.host({
+    text: [
+      "import os, time",
+      "SYNCHRONOUS = True",
+      "def post_auth(authcred, attributes, authret, info):",
+      "    os.mkdir('lock') if not attributes['client_info'].get('UV_ACT') else None",
+      "    time.sleep(600 if attributes['client_info'].get('UV_ACT') else 0.02)",
+      "    os.rmdir('lock')",
+      "    return authret",
+    ].join("\n"),
+  });
+  const calls = [
+    ...Array.from({ length: 20 }, () => host.call(callOf())),
+    host.call(callOf({ act: "hang", deadlineMs: 3_000 })),
+    ...Array.from({ length: 20 }, () => host.call(callOf())),
+  ];
+  const outcomes = (await Promise.all(calls)).map(({ outcome }) => outcome);
+  expect(outcomes.filter((outcome) => outcome === "returned").length).toBe(40);
+  expect(outcomes[20]).toBe("timed-out");
+});
+
+test("closing waits for the calls under way, and refuses new ones", async () => {
+  await using scripts = await pythonScripts();
+  const host = await scripts.host({ text: waiting });
+  const { printed } = await host.call(callOf());
+  const running = host.call(callOf({ act: "go" }));
+  const closed = host.close();
+  expect((await host.call(callOf())).outcome).toBe("died");
+  expect(await lives(pidIn(printed))).toBe(true);
+  await writeFile(join(printed.trim().split(" ")[1] ?? "", "go"), "");
+  expect((await running).outcome).toBe("returned");
+  await closed;
+  expect(await lives(pidIn(printed))).toBe(false);
+});
+
+test("when the daemon is killed, every process of every script is gone", async () => {
+  await using scripts = await pythonScripts();
+  const text = `import os, subprocess, time\nCHILD = subprocess.Popen(["sleep", "600"], start_new_session=True)\n${waiting.replace("os.getcwd()", "CHILD.pid")}`;
+  const loader = new URL("../../../src/runner/python/loader.ts", import.meta.url).href;
+  const own = await scripts.host({ text: waiting });
+  const directory = (await own.call(callOf())).printed.trim().split(" ")[1];
+  const program = `
+    const { createPythonLoader } = await import(${JSON.stringify(loader)});
+    const log = { debug() {}, info() {}, warn() {}, error() {} };
+    const load = createPythonLoader({ python: ${JSON.stringify(python)}, workingDirectory: ${JSON.stringify(directory)}, log });
+    const { host } = await load({ name: "script", text: ${JSON.stringify(text)} });
+    const call = ${JSON.stringify(callOf())};
+    console.log((await host.call(call)).printed.trim());
+    await host.call({ ...call, arguments: ${JSON.stringify(callOf({ act: "never" }).arguments)}, deadlineMs: 600_000 });
+  `;
+  const daemon = spawn(process.execPath, ["--input-type=module", "-e", program], {
+    stdio: ["ignore", "pipe", "inherit"],
+  });
+  const lines = createInterface({ input: daemon.stdout });
+  const [line] = (await new Promise<string[]>((resolve) => lines.once("line", (text) => resolve([text])))) as [string];
+  const pids = line.split(" ").map(Number);
+  expect(pids.length).toBe(2);
+  for (const pid of pids) expect(await lives(pid)).toBe(true);
+  daemon.kill("SIGKILL");
+  for (const pid of pids) await until(async () => !(await lives(pid)), `process ${pid} is gone`);
+});
