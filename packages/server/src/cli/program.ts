@@ -49,8 +49,15 @@ export async function runCli(argv: readonly string[], io: CliIo = processIo()): 
   }
 }
 
-/** The program with the whole of the group that is asked for, and the others by name only. */
+/** Of all groups only the one that is asked for, or asked about, is there in full. */
 async function programFor(words: readonly string[], cli: Cli): Promise<Command> {
+  const asked = words.find((word) => !word.startsWith("-"));
+  const helpAbout = asked === "help" ? words[words.indexOf("help") + 1] : undefined;
+  return await buildProgram(cli, (name) => name === asked || name === helpAbout);
+}
+
+/** The program with the whole of the wanted groups, and the others by name. */
+export async function buildProgram(cli: Cli, isWanted: (group: string) => boolean): Promise<Command> {
   const program = new Command("sallyport")
     .description("The programmable gate for OpenVPN and WireGuard.")
     .option("--config <file>", `configuration file (default $SALLYPORT_CONFIG, then ${standardConfigFile})`)
@@ -62,10 +69,8 @@ async function programFor(words: readonly string[], cli: Cli): Promise<Command> 
       outputError: (text, write) => write(text.replace(/^error: /, "sallyport: ")),
     })
     .showHelpAfterError("Try the same with --help.");
-  const asked = words.find((word) => !word.startsWith("-"));
-  const helpAbout = asked === "help" ? words[words.indexOf("help") + 1] : undefined;
   for (const [name, group] of Object.entries(groups)) {
-    if (name === asked || name === helpAbout) (await group.load()).register(program, cli);
+    if (isWanted(name)) (await group.load()).register(program, cli);
     else program.command(name).description(group.summary);
   }
   return program;

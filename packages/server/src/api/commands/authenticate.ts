@@ -7,10 +7,13 @@ import type { Secret } from "../../core/secret.ts";
 import { type CommandTable, command } from "../command.ts";
 import { id, name, secret } from "../input.ts";
 
+type Of<Outcome extends Decision["outcome"]> = Extract<Decision, { outcome: Outcome }>;
+
 /** A decision as it is shown: secrets among the properties masked, and a denial with what to do next. */
 export type AuthenticateResult =
-  | Exclude<Decision, { outcome: "deny" }>
-  | (Extract<Decision, { outcome: "deny" }> & { next: string });
+  | Pick<Of<"allow">, "outcome" | "attemptId" | "userId" | "authMethod" | "reason" | "properties" | "group" | "save">
+  | Of<"challenge">
+  | (Of<"deny"> & { next: string });
 
 export type Authenticate = (request: {
   username: string;
@@ -40,12 +43,16 @@ export function authenticateCommands(deps: { authenticate: Authenticate }): Comm
         const decision = await deps.authenticate({ username, password, clientAddress, challenge });
         if (decision.outcome === "deny") return { ...decision, next: errorTable[decision.code].next };
         if (decision.outcome === "challenge") return decision;
-        const { properties, save, group } = decision;
+        const { outcome, attemptId, userId, authMethod, reason, properties, group, save } = decision;
         return {
-          ...decision,
+          outcome,
+          attemptId,
+          userId,
+          authMethod,
+          reason,
           properties: maskSecrets(properties),
-          save: maskSecrets(save),
           group: group && { ...group, properties: maskSecrets(group.properties) },
+          save: maskSecrets(save),
         };
       },
     }),
