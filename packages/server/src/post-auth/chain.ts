@@ -54,6 +54,7 @@ export async function runChain(chain: ChainInput): Promise<ChainOutcome> {
   let soFar: SoFar = answer?.resume.soFar ?? { user, reason, properties: proplist, save: {}, extra: {} };
   const told = { printed: "", warnings: [] as string[] };
   const states = { ...chain.states };
+  let clientReason: string | null = null;
   const end = (end: Pick<ChainOutcome, "outcome"> & Partial<ChainOutcome>): ChainOutcome => {
     const standing = { user: soFar.user, reason: soFar.reason, properties: soFar.properties, save: soFar.save };
     const nothing = { by: null, code: null, clientReason: null, question: null, traceback: null };
@@ -86,9 +87,10 @@ export async function runChain(chain: ChainInput): Promise<ChainOutcome> {
       return end({ outcome: "deny", by: script.name, code: "script-denied", ...decided(judged) });
     }
     const { properties, save, extra } = judged;
+    clientReason = judged.clientReason ?? clientReason;
     soFar = { user: judged.user, reason: judged.reason, properties, save: { ...soFar.save, ...save }, extra };
   }
-  return end({ outcome: "allow" });
+  return end({ outcome: "allow", clientReason });
 }
 
 type Decided = Exclude<Judged, { decision: "bad" }>;

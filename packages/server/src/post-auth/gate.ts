@@ -91,7 +91,8 @@ export function createPostAuth(options: {
     const outcome = await generation.use(() =>
       runChain({ scripts: generation.chain, input, deadlineMs, ...continuing(context) }),
     );
-    return maskSecretsOf(input.authcred, verdict(verdictOf(outcome, input)));
+    const { password, static_response } = input.authcred;
+    return maskSecretsOf([password, static_response, context.answer?.response], verdict(verdictOf(outcome, input)));
   }
 
   return {

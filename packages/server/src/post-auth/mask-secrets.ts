@@ -1,13 +1,13 @@
-import type { PostAuthInput, PostAuthVerdict } from "../core/post-auth.ts";
+import type { PostAuthVerdict } from "../core/post-auth.ts";
 import type { Secret } from "../core/secret.ts";
 
 /** Shorter ones occur in any text by chance. */
 const shortest = 4;
 
-/** Takes the password and the answer to a challenge out of what a script said, before anybody records it. */
-export function maskSecretsOf(authcred: PostAuthInput["authcred"], verdict: PostAuthVerdict): PostAuthVerdict {
-  const secrets = [authcred.password, authcred.static_response]
-    .filter((secret): secret is Secret => secret !== undefined)
+/** Takes what a script was trusted with out of what it said, before anybody records it. */
+export function maskSecretsOf(known: readonly (Secret | undefined)[], verdict: PostAuthVerdict): PostAuthVerdict {
+  const secrets = known
+    .filter((secret) => secret !== undefined)
     .map((secret) => secret.reveal())
     .filter((text) => text.length >= shortest);
   const mask = (text: string) => secrets.reduce((masked, secret) => masked.replaceAll(secret, "[secret]"), text);

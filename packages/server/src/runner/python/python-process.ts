@@ -41,7 +41,7 @@ export function startPython(options: {
       },
       stdio: ["ignore", "pipe", "pipe", "pipe"],
       detached: true,
-      ...account,
+      ...(account && { uid: account.uid, gid: account.gid }),
     });
   } catch (error) {
     const how = Promise.resolve(failed(error as Error));
