@@ -6,3 +6,5 @@ enableCompileCache(resolve(import.meta.dirname, "../../../node_modules/.cache/sa
 
 const { runCli } = await import("./cli/program.ts");
 process.exitCode = await runCli(process.argv.slice(2));
+// What a start that failed left open must not keep the process; what was printed is printed (stdio is synchronous).
+setTimeout(() => process.exit(), 1000).unref();

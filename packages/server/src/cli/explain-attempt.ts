@@ -6,11 +6,12 @@ import { localTime, visible, visibleLines } from "./for-people.ts";
 /** A decision in plain words: who asked for what, what was decided and why, each step, and what to do next. */
 export function explainAttempt(attempt: AttemptExplained): string {
   const { explanation } = attempt;
-  const lines = [`${whoAsked(attempt)} ${outcomeWords[attempt.outcome]}.`, ""];
+  const lines = [`${whoAsked(attempt)} ${whatWasDecided(attempt)}.`, ""];
   if (explanation !== null) lines.push(`Why:         ${explanation.meaning} (${explanation.code})`);
   lines.push(`Reason:      ${visible(attempt.reason)}`);
   if (attempt.clientReason !== null) lines.push(`They read:   ${visible(attempt.clientReason)}`);
   if (attempt.authMethod !== null) lines.push(`Auth method: ${attempt.authMethod}`);
+  if (attempt.connection !== null) lines.push(`Connection:  ${whatBecame(attempt.connection)}`);
   lines.push(`Took:        ${milliseconds(attempt.durationMs)}`, `Attempt:     ${visible(attempt.id)}`, "", "Steps:");
   const longest = Math.max(0, ...attempt.trace.map((entry) => entry.step.length));
   for (const entry of attempt.trace) lines.push(...stepLines(entry, longest));
@@ -50,6 +51,18 @@ function whoAsked(attempt: AttemptExplained): string {
   const where = attempt.profileId === null ? "" : ` to profile ${visible(attempt.profileId)}`;
   const from = attempt.clientAddress === null ? "" : ` from ${visible(attempt.clientAddress)}`;
   return `${localTime(attempt.at)}: ${who} ${kindWords[attempt.kind]}${where}${from} and`;
+}
+
+function whatWasDecided({ outcome, connection }: AttemptExplained): string {
+  if (connection?.endReason === "rejected") return "passed the sign-in, but was refused afterwards";
+  return outcomeWords[outcome];
+}
+
+function whatBecame({ id, state, endReason, endDetail }: NonNullable<AttemptExplained["connection"]>): string {
+  const detail = endDetail === null ? "" : `: ${visible(endDetail)}`;
+  const see = `see \`sallyport connection show ${visible(id)}\``;
+  if (endReason === "rejected") return `refused after the sign-in${detail}; ${see}`;
+  return `${endReason === null ? state : `ended (${endReason}${detail})`}; ${see}`;
 }
 
 function stepLines(entry: TraceEntry, longest: number): string[] {

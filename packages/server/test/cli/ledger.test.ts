@@ -176,6 +176,27 @@ test("a decision is explained in plain words, by its id or a user's last", async
   });
 });
 
+test("who was let in by the sign-in and refused by a hook afterwards is explained as that", async () => {
+  const admitted = attempt({ userId: "vera", outcome: "allow", code: null, reason: "local auth succeeded" });
+  daemon.store.attempts.record(admitted);
+  const { id } = await reserve(daemon.store, { userId: "vera", attemptId: admitted.id });
+  const { stdout: before } = await daemon.run(["explain", admitted.id]);
+  expect(before).toContain(`Connection:  reserved; see \`sallyport connection show ${id}\``);
+  await daemon.store.ledger.end(id, {
+    at: new Date().toISOString(),
+    reason: "rejected",
+    detail: "hook firewall refused: no",
+    counts: null,
+    release: true,
+    subscribers: [],
+  });
+  const { stdout } = await daemon.run(["explain", "--user", "vera", "--last"]);
+  expect(stdout).toContain(
+    "vera asked to connect to profile office from 192.0.2.7 and passed the sign-in, but was refused",
+  );
+  expect(stdout).toContain(`Connection:  refused after the sign-in: hook firewall refused: no; see`);
+});
+
 test("every error code is explained, without a daemon", async () => {
   for (const [code, { meaning, next }] of Object.entries(errorTable)) {
     const { status, stdout } = await daemon.run(["explain", "--config", "/nowhere", "--code", code]);

@@ -141,7 +141,7 @@ export async function startTestDaemon() {
       kill: end,
       deliveries: (filter) => store.deliveries.list(filter),
     }),
-    attemptCommands({ attempts: store.attempts }),
+    attemptCommands({ attempts: store.attempts, ledger: store.ledger }),
     hookCommands({ hooks: hooks.operations, connection: (id) => store.ledger.get(id) }),
     authenticateCommands({ authenticate }),
     clientConfigCommands({

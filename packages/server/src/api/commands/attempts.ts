@@ -1,18 +1,33 @@
 import { z } from "zod";
 import type { AttemptRecord } from "../../core/attempt.ts";
+import type { Connection } from "../../core/connection.ts";
 import { SallyportError } from "../../core/errors.ts";
 import { maskSecrets } from "../../core/properties.ts";
-import type { AttemptStore } from "../../store/store.ts";
+import type { AttemptStore, Ledger } from "../../store/store.ts";
 import { type CodeWords, codeWords } from "../code-words.ts";
 import { type CommandTable, command } from "../command.ts";
 import { id, limit, name, time } from "../input.ts";
 
-/** An attempt with what its code means. */
-export type AttemptExplained = AttemptRecord & { explanation: CodeWords | null };
+/** An attempt with what its code means, and what became of it: a hook may still have refused who was let in. */
+export type AttemptExplained = AttemptRecord & {
+  explanation: CodeWords | null;
+  connection: Pick<Connection, "id" | "state" | "endReason" | "endDetail"> | null;
+};
+
+/** Among so many of a user's connections since the attempt the one that it became is looked for. */
+const mostLookedAt = 1000;
 
 /** Recorded attempts. The newest are written in batches, so that each command waits for those first. */
-export function attemptCommands(deps: { attempts: Pick<AttemptStore, "flush" | "get" | "list"> }): CommandTable {
-  const { attempts } = deps;
+export function attemptCommands(deps: {
+  attempts: Pick<AttemptStore, "flush" | "get" | "list">;
+  ledger: Pick<Ledger, "list">;
+}): CommandTable {
+  const { attempts, ledger } = deps;
+  const explained = async (attempt: AttemptRecord): Promise<AttemptExplained> => ({
+    ...masked(attempt),
+    explanation: attempt.code === null ? null : codeWords(attempt.code),
+    connection: await connectionOf(attempt, ledger),
+  });
   return {
     "attempt-list": command({
       summary: "Attempts, newest first.",
@@ -29,7 +44,7 @@ export function attemptCommands(deps: { attempts: Pick<AttemptStore, "flush" | "
         await attempts.flush();
         const found = await attempts.get(input.id);
         if (!found) throw new SallyportError("not-found", `there is no attempt ${JSON.stringify(input.id)}`);
-        return explained(found);
+        return await explained(found);
       },
     }),
     "attempt-last": command({
@@ -39,14 +54,22 @@ export function attemptCommands(deps: { attempts: Pick<AttemptStore, "flush" | "
         await attempts.flush();
         const [found] = await attempts.list({ userId, limit: 1 });
         if (!found) throw new SallyportError("not-found", `no attempt of ${JSON.stringify(userId)} is recorded`);
-        return explained(found);
+        return await explained(found);
       },
     }),
   };
 }
 
-function explained(attempt: AttemptRecord): AttemptExplained {
-  return { ...masked(attempt), explanation: attempt.code === null ? null : codeWords(attempt.code) };
+async function connectionOf(
+  { id: attemptId, userId, at, outcome, kind }: AttemptRecord,
+  ledger: Pick<Ledger, "list">,
+): Promise<AttemptExplained["connection"]> {
+  if (outcome !== "allow" || kind !== "connect" || userId === null) return null;
+  const since = await ledger.list({ userId, since: at, limit: mostLookedAt });
+  const found = since.find((connection) => connection.attemptId === attemptId);
+  if (!found) return null;
+  const { id: connectionId, state, endReason, endDetail } = found;
+  return { id: connectionId, state, endReason, endDetail };
 }
 
 function masked(attempt: AttemptRecord): AttemptRecord {
