@@ -18,6 +18,7 @@ check: build
 
 # Everything, end-to-end with real daemons included. The last line is `N passed, N failed`.
 test: build
+	@scripts/install-debian-packages tests
 	@$(NODE) scripts/test.ts all
 
 demo: build

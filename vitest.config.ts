@@ -17,7 +17,7 @@ export default defineConfig({
         },
       },
       {
-        // Real daemons and clients in network namespaces: one file at a time, so that a slow machine stays truthful.
+        // Real daemons, clients and directories: one file at a time, so that a slow machine stays truthful.
         test: {
           name: "e2e",
           include: endToEnd,
