@@ -154,6 +154,20 @@ test("what is no script is refused before it is sent", async () => {
   );
 });
 
+test("Access Server's setting of the script is a version that goes live at once", async () => {
+  const key = "auth.module.post_auth_script";
+  const path = await file("setting.py", gate);
+  await daemon.json(["config", "set", key, "--value-file", path]);
+  expect(await daemon.json(["post-auth", "versions", "access-server"])).toMatchObject([{ version: 1, active: true }]);
+  expect((await daemon.run(["config", "get", key])).stdout).toBe(`${gate}\n`);
+  expect(await daemon.json(["config", "list"])).toMatchObject([{ id: key, value: gate }]);
+  expect((await daemon.run(["config", "set", key, "def post_auth("])).stderr).toContain("script-invalid");
+  expect(await daemon.json(["config", "get", key])).toMatchObject({ value: gate });
+  await daemon.json(["config", "delete", key]);
+  expect((await daemon.run(["config", "get", key])).stderr).toContain("not-found");
+  expect((await daemon.run(["post-auth", "show", "access-server"])).stderr).toContain("not-found");
+});
+
 test("a script as large as it may be is stored", async () => {
   const large = `${gate}# ${"x".repeat(1024 * 1024 - gate.length - 3)}\n`;
   expect(await daemon.json(["post-auth", "add", "large", await file("large.py", large)])).toMatchObject({ version: 1 });

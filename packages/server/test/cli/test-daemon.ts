@@ -16,6 +16,7 @@ import { postAuthCommands } from "../../src/api/commands/post-auth.ts";
 import { propertyCommands } from "../../src/api/commands/properties.ts";
 import { settingCommands } from "../../src/api/commands/settings.ts";
 import { userCommands } from "../../src/api/commands/users.ts";
+import { scriptSetting } from "../../src/api/script-setting.ts";
 import { openAuthority } from "../../src/client-configs/authority.ts";
 import { createClientConfigs } from "../../src/client-configs/client-configs.ts";
 import { SallyportError } from "../../src/core/errors.ts";
@@ -133,7 +134,10 @@ export async function startTestDaemon() {
     userCommands({ accounts: store.accounts, directory: accounts, lookup, endConnections }),
     groupCommands({ accounts: store.accounts, directory: accounts, lookup }),
     propertyCommands({ accounts: store.accounts, directory: accounts, lookup }),
-    settingCommands({ settings: store.settings, elsewhere: {} }),
+    settingCommands({
+      settings: store.settings,
+      elsewhere: { "auth.module.post_auth_script": scriptSetting(scripts) },
+    }),
     postAuthCommands({ scripts }),
     connectionCommands({
       list: (filter) => store.ledger.list(filter),
