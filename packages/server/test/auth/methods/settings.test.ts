@@ -1,5 +1,6 @@
 import { describe, expect, test } from "vitest";
 import { readLdapSettings } from "../../../src/auth/methods/ldap-options.ts";
+import { readPamSettings } from "../../../src/auth/methods/pam-options.ts";
 import { readRadiusSettings } from "../../../src/auth/methods/radius-options.ts";
 import { readHost, type Settings } from "../../../src/auth/methods/settings.ts";
 import { Secret } from "../../../src/core/secret.ts";
@@ -177,6 +178,31 @@ describe("RADIUS settings", () => {
   ])("%s is a fault that names the key", (_what, settings, key) => {
     expect(read(settings).faults.map((fault) => fault.key)).toEqual([key]);
     expect(read(settings).options).toBeUndefined();
+  });
+});
+
+describe("PAM settings", () => {
+  const read = (settings: Settings = {}) => readPamSettings(within("auth.pam.0.", settings));
+
+  test("none are needed", () => {
+    expect(read()).toEqual({
+      options: { service: "sallyport", timeoutMs: 30_000, workers: 4, maxWaiting: 100 },
+      faults: [],
+      warnings: [],
+    });
+  });
+
+  test("Access Server's service name is kept", () => {
+    expect(read({ service: "openvpnas", enable: "true" }).options?.service).toBe("openvpnas");
+  });
+
+  test.each([
+    ["a path", { service: "../shadow" }, "auth.pam.0.service"],
+    ["a name with a blank", { service: "a b" }, "auth.pam.0.service"],
+    ["no workers", { workers: "0" }, "auth.pam.0.workers"],
+    ["no time", { timeout: "0" }, "auth.pam.0.timeout"],
+  ])("%s is a fault that names the key", (_what, settings, key) => {
+    expect(read(settings).faults.map((fault) => fault.key)).toEqual([key]);
   });
 });
 
