@@ -14,10 +14,10 @@ export async function migrate(
   options: { name: string; known?: Readonly<Record<string, Migration>> },
 ): Promise<void> {
   const known = options.known ?? migrations;
-  await refuseNewer(query, options.name, known);
   const migrator = new Migrator({ db: query, provider: { getMigrations: async () => ({ ...known }) } });
   const { error } = await migrator.migrateToLatest();
   if (error === undefined) return;
+  // Migrator refuses to touch a database that has more than it knows; in better words:
   await refuseNewer(query, options.name, known);
   throw error;
 }

@@ -12,7 +12,7 @@ const STATEMENTS_KEPT = 300;
 
 function open({ file, busyTimeoutMs }: Opening): Database.Database {
   const database = new Database(file, { timeout: busyTimeoutMs });
-  useWriteAheadLog(database, Date.now() + busyTimeoutMs);
+  database.pragma("journal_mode = WAL");
   // FULL: a commit is on the disk when it returns. The build's default for a write-ahead log would be NORMAL.
   database.pragma("synchronous = FULL");
   database.pragma("foreign_keys = ON");
@@ -20,19 +20,6 @@ function open({ file, busyTimeoutMs }: Opening): Database.Database {
   database.pragma("temp_store = MEMORY");
   database.pragma(`journal_size_limit = ${64 * 1024 * 1024}`);
   return database;
-}
-
-/** Changing the journal needs the file for itself, and SQLite does not wait for that whatever its time-out says. */
-function useWriteAheadLog(database: Database.Database, deadline: number): void {
-  for (;;) {
-    try {
-      database.pragma("journal_mode = WAL");
-      return;
-    } catch (error) {
-      if (!failureOf(error).code?.startsWith("SQLITE_BUSY") || Date.now() > deadline) throw error;
-      Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0, 20);
-    }
-  }
 }
 
 function failureOf(error: unknown): Failure {

@@ -12,6 +12,18 @@ export function attemptsSuite(open: OpenStore): void {
         expect(await attempts.get("none")).toBeUndefined();
       }));
 
+    test("one that comes twice is kept once, and holds up no other", () =>
+      withStore(open, async ({ attempts }) => {
+        const attempt = anAttempt();
+        attempts.record(attempt);
+        await attempts.flush();
+        const other = anAttempt({ at: at(1) });
+        attempts.record(attempt);
+        attempts.record(other);
+        await attempts.flush();
+        expect(await attempts.list({ limit: 10 })).toEqual([other, attempt]);
+      }));
+
     test("what is written is what was recorded, whatever happens to the object afterwards", () =>
       withStore(open, async ({ attempts }) => {
         const attempt = anAttempt({ reason: "before" });

@@ -131,10 +131,10 @@ function taking(open: OpenStore): void {
     test("are taken once, oldest first, and not before their time", () =>
       withStore(open, async (store) => {
         for (const [second, hook] of [
-          [3, "c"],
-          [1, "a"],
-          [2, "b"],
-          [9, "d"],
+          [3, "b"],
+          [1, "d"],
+          [2, "c"],
+          [9, "a"],
         ] as const) {
           const { id } = granted(await store.ledger.reserve(aReservation()));
           await store.ledger.admit(id, { at: at(second), save: {}, observers: [hook] });
@@ -142,10 +142,10 @@ function taking(open: OpenStore): void {
         expect(await take(store, 0)).toEqual([]);
         expect(await store.deliveries.nextDueAt()).toBe(at(1));
         const first = await take(store, 5, { limit: 2 });
-        expect(names(first)).toEqual(["a connect", "b connect"]);
+        expect(names(first)).toEqual(["d connect", "c connect"]);
         expect(first[0]).toMatchObject({ state: "running", attempts: 1 });
         expect(await store.deliveries.nextDueAt()).toBe(at(3));
-        expect(names(await take(store, 5))).toEqual(["c connect"]);
+        expect(names(await take(store, 5))).toEqual(["b connect"]);
         expect(await take(store, 5)).toEqual([]);
         expect(await store.deliveries.nextDueAt()).toBe(at(9));
       }));
@@ -195,6 +195,7 @@ function taking(open: OpenStore): void {
         await admitted(store, {}, { observers: ["siem"] });
         const [taken] = await take(store, 5);
         expect(await take(store, 64)).toEqual([]);
+        expect(await take(store, 65, { busy: ["siem"] })).toEqual([]);
         const [again] = await take(store, 65);
         expect(again).toMatchObject({ id: taken?.id, eventId: taken?.eventId, state: "running", attempts: 2 });
         expect(await take(store, 66)).toEqual([]);
@@ -265,6 +266,19 @@ function finishing(open: OpenStore): void {
         await done(store, connect as Delivery);
         expect(names(await take(store, 41))).toEqual(["siem disconnect"]);
         expect(await store.deliveries.retry("none", at(40))).toBe(false);
+      }));
+
+    test("that is retried goes before a disconnect that somebody began and left", () =>
+      withStore(open, async (store) => {
+        const { id } = await admitted(store, {}, { observers: ["siem"] });
+        const [connect] = await take(store, 5);
+        await failed(store, connect as Delivery);
+        await store.ledger.end(id, anEnd({ subscribers: ["siem"] }));
+        expect(names(await take(store, 10))).toEqual(["siem disconnect"]);
+        expect(await store.deliveries.retry(connect?.id ?? "", at(40))).toBe(true);
+        expect(names(await take(store, 70))).toEqual(["siem connect"]);
+        await done(store, connect as Delivery);
+        expect(names(await take(store, 71))).toEqual(["siem disconnect"]);
       }));
 
     test("of a veto is not retried: the connection was decided without it", () =>

@@ -118,7 +118,7 @@ export function ledgerSuite(open: OpenStore): void {
 
     test("where a key came back before the old tunnel's addresses were free, the connection that has not ended is meant", () =>
       withStore(open, async (store) => {
-        const old = await admitted(store, { tunnelKey: "7", reservedAt: at(0) });
+        const old = await admitted(store, { tunnelKey: "7", reservedAt: at(5) });
         await store.ledger.end(old.id, anEnd({ release: false }));
         const present = await admitted(store, { tunnelKey: "7", reservedAt: at(0) });
         const tunnel = { profileId: "office", listener: "udp/1194", key: "7" };

@@ -67,7 +67,7 @@ export function propertiesSuite(open: OpenStore): void {
       "leaves the store as a simple model of it says",
       () =>
         fc.assert(
-          fc.asyncProperty(fc.array(steps, { minLength: 10, maxLength: 60 }), (sequence) =>
+          fc.asyncProperty(fc.array(steps, { minLength: 20, maxLength: 120 }), (sequence) =>
             withStore(open, async (store) => {
               const model = new Model();
               for (const step of sequence) await take(step, store, model);
@@ -77,7 +77,7 @@ export function propertiesSuite(open: OpenStore): void {
               everybodyWasToldOnce(model);
             }),
           ),
-          { numRuns: 50 },
+          { numRuns: 40 },
         ),
       120_000,
     );

@@ -84,6 +84,7 @@ export function scriptsSuite(open: OpenStore): void {
         }
         expect(await scripts.reorder(["c", "a"])).toBe(true);
         expect(await active(store)).toEqual(["c 1", "a 1", "b 1", "d 1"]);
+        expect((await scripts.list()).map(({ position }) => position)).toEqual([1, 2, 3, 4]);
         expect(await scripts.reorder(["d", "none"])).toBe(false);
         expect(await active(store)).toEqual(["c 1", "a 1", "b 1", "d 1"]);
       }));
