@@ -17,7 +17,7 @@ export type Config = {
   hooks: HookConfig[];
   scripts: ScriptsConfig;
   /** So many wrong credentials within the window lock a user out until it has passed. */
-  lockOut: { failures: number; windowMs: number };
+  lockOut: { failures: number; addressFailures: number; windowMs: number };
   geoIp: { database: string } | null;
   profiles: ProfileConfig[];
   /** What an administrator should hear of though it keeps nothing from starting; a sentence each, with its place. */

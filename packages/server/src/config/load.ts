@@ -97,7 +97,11 @@ async function readTree(reading: Reading, file: string): Promise<Config | undefi
     },
     hooks: hooks.map(({ hook }) => hook),
     scripts: { ...scripts, python: fromHere(scripts.python) },
-    lockOut: { failures: lockOut.failures, windowMs: lockOut.windowMinutes * 60_000 },
+    lockOut: {
+      failures: lockOut.failures,
+      addressFailures: lockOut.addressFailures ?? lockOut.failures * 5,
+      windowMs: lockOut.windowMinutes * 60_000,
+    },
     geoIp: geoIp ? { database: fromHere(geoIp.database) } : null,
     profiles: profiles.map(({ profile }) => profile),
     warnings: reading.warnings,

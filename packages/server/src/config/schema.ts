@@ -176,6 +176,7 @@ export const topSchemas = {
   }).prefault({}),
   lockOut: section({
     failures: whole(1, 1_000_000).default(10),
+    addressFailures: whole(1, 1_000_000).optional(),
     windowMinutes: whole(1, 10_080).default(15),
   }).prefault({}),
   geoIp: section({ database: path }).optional(),

@@ -4,6 +4,7 @@ import type { Allow } from "../core/decision.ts";
 import { type ErrorCode, SallyportError } from "../core/errors.ts";
 import { newId } from "../core/id.ts";
 import type { Log } from "../core/log.ts";
+import type { Properties } from "../core/properties.ts";
 import type { AccessRequest, Traffic, Tunnel } from "../core/vpn-event.ts";
 import type { Admission, Driver } from "../drivers/driver.ts";
 import type { Ledger, Reserved } from "../store/store.ts";
@@ -56,6 +57,7 @@ export class Connections {
     const groupSubnets = await this.#options.groupSubnets();
     const reservation = {
       ...addressWishes({ properties: decision.properties, group: decision.group, profile, groupSubnets }),
+      mostConnections: connectionLimit(decision.properties),
       subscribers: this.#options.hooks.subscribers(),
       connection: {
         id: newId(),
@@ -278,8 +280,19 @@ export class Connections {
 
 const lingering: End = { reason: "replaced", detail: null };
 
+/** The property `prop_max_connections`; anything but a whole number from 1 sets no limit. */
+function connectionLimit(properties: Properties): number | null {
+  const text = properties.prop_max_connections ?? "";
+  return /^[1-9]\d{0,8}$/.test(text) ? Number(text) : null;
+}
+
 function refusalText({ refused, heldBy }: Extract<Reserved, { refused: ErrorCode }>): string {
-  return refused === "address-in-use"
-    ? `the fixed address is held by connection ${heldBy ?? "(unknown)"}`
-    : "every address of the range is held";
+  switch (refused) {
+    case "address-in-use":
+      return `the fixed address is held by connection ${heldBy ?? "(unknown)"}`;
+    case "too-many-connections":
+      return "the user has as many connections as prop_max_connections allows";
+    default:
+      return "every address of the range is held";
+  }
 }

@@ -50,6 +50,20 @@ export const errorTable = {
     "The auth method did not accept the user name and password.",
     "Set a new password with `sallyport user password NAME`.",
   ),
+  "locked-out": denial(
+    "user",
+    429,
+    "Too many wrong attempts. Please try again later.",
+    "Too many wrong credentials came for this user or from this address; it ends by itself.",
+    "The reason says until when; how many are allowed is lockOut in the configuration. authcli is never locked out.",
+  ),
+  "too-many-connections": denial(
+    "policy",
+    403,
+    "You are connected too often. Please disconnect another device first.",
+    "The user has as many connections as prop_max_connections allows.",
+    "See them with `sallyport connection list --user NAME`, end one, or raise prop_max_connections.",
+  ),
   "account-disabled": denial(
     "policy",
     403,

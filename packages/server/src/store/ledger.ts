@@ -79,9 +79,12 @@ export function ledger({ query, transaction }: Database): Ledger {
 
 async function reserve(
   trx: Transaction<Tables>,
-  { connection, ipv4, ipv6, subscribers }: Reservation,
+  { connection, ipv4, ipv6, mostConnections, subscribers }: Reservation,
 ): Promise<Reserved> {
   const replaced = await endReplaced(trx, connection, subscribers);
+  if (mostConnections !== null && (await openConnections(trx, connection.userId)) >= mostConnections) {
+    return { refused: "too-many-connections", heldBy: null, replaced };
+  }
   const reserved: Connection = { ...connection, ipv4: null, ipv6: null };
   for (const [family, wish] of [["ipv4", ipv4] as const, ["ipv6", ipv6] as const]) {
     if (wish === null) continue;
@@ -94,6 +97,16 @@ async function reserve(
   }
   await trx.insertInto("connections").values(rowOf(reserved)).execute();
   return { connection: reserved, replaced };
+}
+
+async function openConnections(trx: Transaction<Tables>, userId: string): Promise<number> {
+  const { count } = await trx
+    .selectFrom("connections")
+    .select((eb) => eb.fn.countAll().as("count"))
+    .where("user_id", "=", userId)
+    .where("ended_at", "is", null)
+    .executeTakeFirstOrThrow();
+  return Number(count);
 }
 
 /** Their addresses stay held: the old tunnels are still there until the driver says that they are gone. */

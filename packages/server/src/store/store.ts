@@ -159,6 +159,8 @@ export type Reservation = {
   connection: Omit<Connection, "ipv4" | "ipv6">;
   ipv4: AddressWish | null;
   ipv6: AddressWish | null;
+  /** How many the user may have at once, this one included; null: as many as they like. */
+  mostConnections: number | null;
   /** Hooks that want the disconnect of the connections this one replaces, as in `end`. */
   subscribers: readonly string[];
 };
@@ -166,7 +168,7 @@ export type Reservation = {
 export type Reserved =
   | { connection: Connection; replaced: Connection[] }
   | {
-      refused: Extract<ErrorCode, "no-free-address" | "address-in-use">;
+      refused: Extract<ErrorCode, "no-free-address" | "address-in-use" | "too-many-connections">;
       heldBy: string | null;
       replaced: Connection[];
     };

@@ -80,7 +80,7 @@ describe("a whole configuration", () => {
       workers: 4,
       threads: 8,
     });
-    expect(config.lockOut).toEqual({ failures: 5, windowMs: 30 * 60_000 });
+    expect(config.lockOut).toEqual({ failures: 5, addressFailures: 25, windowMs: 30 * 60_000 });
     expect(config.geoIp).toEqual({ database: "/var/lib/GeoIP/GeoLite2-City.mmdb" });
     const [office, mobile, old, older] = config.profiles;
     expect(office?.tunnel).toEqual({
@@ -145,7 +145,7 @@ describe("what is left out", () => {
       http: { listen: { address: "0.0.0.0", port: 8443 }, publicUrl: `https://${hostname()}`, tls: null },
       hooks: [],
       scripts: { account: "nobody", python: "/usr/bin/python3", deadlineMs: 10_000 },
-      lockOut: { failures: 10, windowMs: 900_000 },
+      lockOut: { failures: 10, addressFailures: 50, windowMs: 900_000 },
       geoIp: null,
       warnings: [],
     });

@@ -189,6 +189,14 @@ describe("the same device coming back", () => {
   });
 });
 
+it("refuses more connections than a user may have, and counts the device that comes back once", async () => {
+  const properties = { prop_max_connections: "2" };
+  await admitted("a", { properties });
+  await admitted("b", { commonName: "cn", properties });
+  expect(await connections.open(request("c"), decision(properties))).toMatchObject({ refused: "too-many-connections" });
+  await admitted("d", { commonName: "cn", properties });
+});
+
 it("refuses when every address is held", async () => {
   for (const key of ["a", "b", "c", "d", "e"]) await admitted(key);
   expect(await connections.open(request("f"), decision())).toMatchObject({ refused: "no-free-address" });

@@ -67,7 +67,14 @@ export function aReservation(
   given: Partial<Connection> = {},
   wishes: Partial<Omit<Reservation, "connection">> = {},
 ): Reservation {
-  return { connection: aConnection(given), ipv4: ranges("10.42.0.0/24"), ipv6: null, subscribers: [], ...wishes };
+  return {
+    connection: aConnection(given),
+    ipv4: ranges("10.42.0.0/24"),
+    ipv6: null,
+    mostConnections: null,
+    subscribers: [],
+    ...wishes,
+  };
 }
 
 /** The connection of a reservation that must have been granted. */

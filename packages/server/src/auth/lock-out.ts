@@ -1,0 +1,76 @@
+import type { AttemptRecord } from "../core/attempt.ts";
+
+/** Wrong credentials counted within a sliding window, for users and for the addresses they came from. */
+export class LockOut {
+  readonly #terms: LockOutTerms;
+  readonly #failures = new Map<string, number[]>();
+
+  constructor(terms: LockOutTerms) {
+    this.#terms = terms;
+  }
+
+  /** A configuration read again; what was counted stays. */
+  set terms(terms: LockOutTerms) {
+    Object.assign(this.#terms, terms);
+  }
+
+  /** Counts what an attempt showed. Tries at the command line, and answers to no question of ours, show nothing. */
+  observe({ kind, code, outcome, userId, clientAddress, at }: AttemptRecord): void {
+    if (kind === "authcli" || userId === null || clientAddress === null) return;
+    const who = { userId, address: clientAddress };
+    if (code === "wrong-credentials") this.failed(who, Date.parse(at));
+    else if (outcome === "allow") this.succeeded(who);
+  }
+
+  failed(who: Guarded, at: number): void {
+    for (const [key, most] of this.#limits(who)) {
+      const times = [...this.#recent(key, at), at];
+      // Set anew, so that the map's order is that of the newest failure; more than so many would say nothing more.
+      this.#failures.delete(key);
+      this.#failures.set(key, times.slice(-most));
+    }
+    for (const key of this.#failures.keys()) {
+      if (this.#failures.size <= mostKept) break;
+      this.#failures.delete(key);
+    }
+  }
+
+  /** A right password shows that the user is there: what others tried before does not count against them. */
+  succeeded({ userId }: Guarded): void {
+    this.#failures.delete(`user ${userId}`);
+  }
+
+  /** Who is locked out and until when, or undefined. It always ends by itself. */
+  locked(who: Guarded, at: number): { what: string; until: Date } | undefined {
+    for (const [what, most] of this.#limits(who)) {
+      const times = this.#recent(what, at);
+      const oldest = times[times.length - most];
+      if (oldest !== undefined) return { what, until: new Date(oldest + this.#terms.windowMs) };
+    }
+    return undefined;
+  }
+
+  #limits({ userId, address }: Guarded): [string, number][] {
+    const { failures, addressFailures } = this.#terms;
+    return [
+      [`user ${userId}`, failures],
+      [`address ${address}`, addressFailures],
+    ];
+  }
+
+  #recent(key: string, at: number): number[] {
+    return (this.#failures.get(key) ?? []).filter((time) => time > at - this.#terms.windowMs);
+  }
+}
+
+type Guarded = { userId: string; address: string };
+
+export type LockOutTerms = {
+  /** Wrong credentials within the window that lock a user out. */
+  failures: number;
+  /** The same for an address, which many users may share. */
+  addressFailures: number;
+  windowMs: number;
+};
+
+const mostKept = 100_000;
