@@ -279,7 +279,7 @@ describe("TLS", () => {
 
   test("an answer slipped in before TLS begins is not read as the directory's", async () => {
     // Half of "bind succeeded", to be completed by the first byte that comes through TLS.
-    const forged = Buffer.from("300c02010261070a0100040004", "hex");
+    const forged = Buffer.from("300d02010261080a010004000401", "hex");
     let slipped = false;
     const relay = await startTcpRelay(slapd.port, (from, data) => {
       if (from !== "server" || slipped) return data;
