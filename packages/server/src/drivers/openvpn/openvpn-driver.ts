@@ -1,0 +1,45 @@
+import { SallyportError } from "../../core/errors.ts";
+import type { Log } from "../../core/log.ts";
+import type { Tunnel } from "../../core/vpn-event.ts";
+import type { Driver } from "../driver.ts";
+import type { Clients } from "./clients.ts";
+import { Listener, type OpenVpnListenerOptions } from "./listener.ts";
+
+export type { OpenVpnListenerOptions } from "./listener.ts";
+
+/**
+ * The driver of OpenVPN servers that are ours: one process a listener, any number of listeners a profile. Nothing runs before `start`. Answers for a tunnel that is gone fail with `connection-ended`, others that OpenVPN could
+ * not be told with `driver-failed`.
+ */
+export function createOpenVpnDriver(options: { listeners: readonly OpenVpnListenerOptions[]; log: Log }): Driver {
+  const listeners = new Map<string, Listener>();
+  for (const one of options.listeners) {
+    const name = nameOf(one);
+    if (listeners.has(name))
+      throw new SallyportError("config-invalid", `${one.profileId} listens twice at ${one.listener}`);
+    listeners.set(name, new Listener(one, options.log));
+  }
+  const clientsOf = (tunnel: Tunnel): Clients => {
+    const listener = listeners.get(nameOf(tunnel));
+    if (listener === undefined) {
+      // Of a listener that was taken out of the configuration.
+      throw new SallyportError("connection-ended", `${tunnel.profileId} has no listener ${tunnel.listener}`);
+    }
+    return listener.clients;
+  };
+  const all = (work: (listener: Listener) => Promise<void>) => Promise.all([...listeners.values()].map(work));
+
+  return {
+    start: async (events) => void (await all((listener) => listener.start(events))),
+    stop: async (how) => void (await all((listener) => listener.stop(how))),
+    admit: async (tunnel, admission) => clientsOf(tunnel).admit(tunnel, admission),
+    refuse: async (tunnel, refusal) => clientsOf(tunnel).refuse(tunnel, refusal),
+    challenge: async (tunnel, question) => clientsOf(tunnel).challenge(tunnel, question),
+    announceWait: async (tunnel, waitMs) => clientsOf(tunnel).announceWait(tunnel, waitMs),
+    disconnect: async (tunnel, ending) => clientsOf(tunnel).disconnect(tunnel, ending),
+  };
+}
+
+function nameOf({ profileId, listener }: { profileId: string; listener: string }): string {
+  return JSON.stringify([profileId, listener]);
+}

@@ -1,0 +1,187 @@
+import { spawn } from "node:child_process";
+import { constants, type Dirent } from "node:fs";
+import {
+  chmod,
+  copyFile,
+  mkdir,
+  open,
+  readdir,
+  readFile,
+  rename,
+  rm,
+  stat,
+  truncate,
+  writeFile,
+} from "node:fs/promises";
+import { join } from "node:path";
+import { setTimeout as pause } from "node:timers/promises";
+import { SallyportError } from "../../core/errors.ts";
+
+/** A process by its pid and the time it was started (clock ticks since boot): a pid alone may be another's by now. */
+export type ProcessIdentity = { pid: number; startTime: string };
+
+/** An openvpn of one listener. The fingerprint is that of the configuration it was started with. */
+export type ServerProcess = ProcessIdentity & { fingerprint: string };
+
+const configName = /^server-([0-9a-f]{16})\.conf$/;
+const mostLogBytes = 16 * 1024 * 1024;
+const mostTailBytes = 4_096;
+
+/** The files of one listener, all in a directory that only its owner may enter: the socket lets in whoever reaches it. */
+export function listenerFiles(directory: string) {
+  return {
+    socket: join(directory, "management.sock"),
+    log: join(directory, "openvpn.log"),
+    /** Which process was attached last. */
+    attached: join(directory, "attached"),
+    config: (fingerprint: string) => join(directory, `server-${fingerprint}.conf`),
+  };
+}
+
+export async function makeListenerDirectory(directory: string): Promise<void> {
+  await mkdir(directory, { recursive: true, mode: 0o700 });
+  await chmod(directory, 0o700);
+  const { socket } = listenerFiles(directory);
+  // sockaddr_un holds 108 bytes with a final NUL.
+  if (Buffer.byteLength(socket) > 107)
+    throw new SallyportError("driver-failed", `${socket} is too long for a socket: choose a shorter dataDirectory`);
+}
+
+/**
+ * Every running openvpn of a listener, found by the configuration file on its command line: whoever started it, and
+ * however that one ended, even before it could write anything down.
+ */
+export async function findServers(directory: string): Promise<ServerProcess[]> {
+  const found: ServerProcess[] = [];
+  for (const entry of await readdir("/proc")) {
+    if (!/^\d+$/.test(entry)) continue;
+    const pid = Number(entry);
+    const words = (await readFile(`/proc/${pid}/cmdline`, "utf8").catch(() => "")).split("\0");
+    const config = words[words.indexOf("--config") + 1] ?? "";
+    const name =
+      words.includes("--config") && config.startsWith(`${directory}/`) ? config.slice(directory.length + 1) : "";
+    const fingerprint = configName.exec(name)?.[1];
+    if (fingerprint === undefined) continue;
+    const startTime = await startTimeOf(pid);
+    const owner = await stat(`/proc/${pid}`).catch(() => undefined);
+    if (startTime !== undefined && owner?.uid === process.getuid?.()) found.push({ pid, startTime, fingerprint });
+  }
+  return found;
+}
+
+/** False as soon as it has ended, also while nobody has collected it yet. */
+export async function isRunning({ pid, startTime }: ProcessIdentity): Promise<boolean> {
+  return (await startTimeOf(pid)) === startTime;
+}
+
+async function startTimeOf(pid: number): Promise<string | undefined> {
+  const text = await readFile(`/proc/${pid}/stat`, "utf8").catch(() => "");
+  // The second field is the name in parentheses, which may hold anything; proc(5) numbers the start time 22.
+  const fields = text.slice(text.lastIndexOf(")") + 2).split(" ");
+  return fields[0] === "Z" || fields[0] === "X" ? undefined : fields[19];
+}
+
+/**
+ * Starts an openvpn that lives on when we end, even by SIGKILL: a session of its own, its output in a file.
+ * @throws SallyportError `driver-failed` where the program cannot be started
+ */
+export async function startServer(options: {
+  directory: string;
+  program: string;
+  config: string;
+  fingerprint: string;
+}): Promise<ServerProcess> {
+  const { directory, fingerprint } = options;
+  const files = listenerFiles(directory);
+  const config = files.config(fingerprint);
+  await writeFile(`${config}.new`, options.config, { mode: 0o600 });
+  await rename(`${config}.new`, config);
+  await removeOldConfigs(directory, fingerprint);
+  const log = await open(files.log, constants.O_WRONLY | constants.O_CREAT | constants.O_APPEND, 0o600);
+  try {
+    const child = spawn(options.program, ["--config", config], {
+      cwd: directory,
+      detached: true,
+      stdio: ["ignore", log.fd, log.fd],
+      env: { PATH: "/usr/sbin:/usr/bin:/sbin:/bin", LANG: "C.UTF-8" },
+    });
+    child.unref();
+    const pid = await new Promise<number>((resolve, reject) => {
+      child.once("spawn", () => resolve(child.pid as number));
+      child.once("error", (error) =>
+        reject(new SallyportError("driver-failed", `${options.program} cannot be started: ${error.message}`)),
+      );
+    });
+    const startTime = await startTimeOf(pid);
+    if (startTime === undefined) throw new SallyportError("driver-failed", await lastWords(directory));
+    return { pid, startTime, fingerprint };
+  } finally {
+    await log.close();
+  }
+}
+
+async function removeOldConfigs(directory: string, present: string): Promise<void> {
+  const entries: Dirent[] = await readdir(directory, { withFileTypes: true });
+  for (const { name } of entries) {
+    const fingerprint = configName.exec(name)?.[1];
+    if (fingerprint !== undefined && fingerprint !== present) await rm(join(directory, name), { force: true });
+  }
+}
+
+/** Ends a process: SIGTERM, and SIGKILL when its time is over. Resolves when it is gone. */
+export async function endServer(server: ProcessIdentity, graceMs: number): Promise<void> {
+  await signalServer(server, "SIGTERM");
+  if (await gone(server, graceMs)) return;
+  await signalServer(server, "SIGKILL");
+  await gone(server, 5_000);
+}
+
+export async function signalServer(server: ProcessIdentity, signal: NodeJS.Signals): Promise<void> {
+  if (!(await isRunning(server))) return;
+  try {
+    process.kill(server.pid, signal);
+  } catch {
+    // It ended in between.
+  }
+}
+
+async function gone(server: ProcessIdentity, withinMs: number): Promise<boolean> {
+  const end = Date.now() + withinMs;
+  while (await isRunning(server)) {
+    if (Date.now() > end) return false;
+    await pause(25);
+  }
+  return true;
+}
+
+/** The end of its log, for whoever has to mend why it does not run. */
+export async function lastWords(directory: string): Promise<string> {
+  const { log } = listenerFiles(directory);
+  const text = await readFile(log, "utf8").catch(() => "");
+  const lines = text.slice(-mostTailBytes).split("\n").filter(Boolean).slice(-3);
+  return `openvpn ended; its log ${log} ends with: ${lines.join(" | ") || "(nothing)"}`;
+}
+
+/** Keeps the log and one older part of it, each within a bound. The server appends, so it may be cut while it writes. */
+export async function boundLog(directory: string): Promise<void> {
+  const { log } = listenerFiles(directory);
+  const size = await stat(log).then(
+    (found) => found.size,
+    () => 0,
+  );
+  if (size < mostLogBytes) return;
+  await copyFile(log, `${log}.1`);
+  await truncate(log);
+}
+
+/** Remembers which process was attached, so that after our own end it is known to be the same one. */
+export async function markAttached(directory: string, { pid, startTime }: ProcessIdentity): Promise<void> {
+  const { attached } = listenerFiles(directory);
+  await writeFile(`${attached}.new`, `${pid} ${startTime}\n`, { mode: 0o600 });
+  await rename(`${attached}.new`, attached);
+}
+
+export async function wasAttached(directory: string, { pid, startTime }: ProcessIdentity): Promise<boolean> {
+  const text = await readFile(listenerFiles(directory).attached, "utf8").catch(() => "");
+  return text === `${pid} ${startTime}\n`;
+}
