@@ -1,9 +1,8 @@
-import { chown, mkdir } from "node:fs/promises";
 import type { Log } from "../../core/log.ts";
+import { loadIntoWorkers, makeWorkingDirectory } from "../load-into-workers.ts";
 import type { LoadScript } from "../runner.ts";
-import { PythonHost } from "./host.ts";
+import { startWorkerProcess } from "../worker-process.ts";
 import { type HostSource, readHostSource } from "./host-source.ts";
-import { Worker } from "./worker.ts";
 
 export type PythonLoaderOptions = {
   /** Path of a python3, 3.9 or later; that of a virtual environment brings its packages. */
@@ -41,42 +40,29 @@ export function createPythonLoader(options: PythonLoaderOptions): LoadScript {
     maxOutputBytes,
     maxResultBytes: options.maxResultBytes ?? MiB,
     memoryBytes: options.memoryBytes ?? 1024 * MiB,
-    maxProcesses: account === undefined ? null : (options.maxProcesses ?? 8192),
-    loadDeadlineMs: options.loadDeadlineMs ?? 10_000,
+    processes: account === undefined ? null : (options.maxProcesses ?? 8192),
   };
   let source: Promise<HostSource> | undefined;
 
-  return async (script) => {
+  return async ({ name, text }) => {
     source ??= readHostSource();
-    const shared = { source: await source, script, python, account, workingDirectory, log, ...bounds };
-    await makeDirectory(workingDirectory, account);
-    let host: PythonHost | undefined;
-    const start = () =>
-      new Worker({
-        ...shared,
-        onReady: () => host?.onReady(),
-        onAnswer: (worker) => host?.onAnswer(worker),
-        onEnd: (worker) => host?.onEnd(worker),
-      });
-    const first = start();
-    const loaded = await first.loaded;
-    if ("fault" in loaded) {
-      await first.ended;
-      return loaded;
-    }
-    const workers = {
+    const { boot, modules } = await source;
+    await makeWorkingDirectory(workingDirectory, account);
+    // -I: nothing from the account's home, the working directory or PYTHON variables; -B: no bytecode files.
+    const args = ["-I", "-B", "-X", "utf8", "-c", boot];
+    const command = { path: python, args, account, workingDirectory, supervises: true };
+    return loadIntoWorkers({
+      scriptName: name,
+      interpreter: "Python",
+      start: (onOutput) => startWorkerProcess({ ...command, onOutput }),
+      orders: { sources: modules, name, text, ...bounds },
+      loadDeadlineMs: options.loadDeadlineMs ?? 10_000,
       workers: workersPerScript,
       maxWorkers: Math.max(workersPerScript, options.maxWorkersPerScript ?? 8),
-      threadsPerWorker,
-      startWorker: start,
-    };
-    const own = { facts: loaded.facts, scriptName: script.name, maxWaiting, maxOutputBytes, log };
-    host = new PythonHost({ ...own, ...workers }, first);
-    return { host };
+      callsPerWorker: threadsPerWorker,
+      maxWaiting,
+      maxOutputBytes,
+      log,
+    });
   };
-}
-
-async function makeDirectory(path: string, account: PythonLoaderOptions["account"]): Promise<void> {
-  const made = await mkdir(path, { recursive: true, mode: 0o755 });
-  if (made !== undefined && account !== undefined) await chown(path, account.uid, account.gid);
 }

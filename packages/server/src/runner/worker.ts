@@ -1,21 +1,17 @@
-import type { Log } from "../../core/log.ts";
-import type { ScriptFacts, ScriptFault } from "../runner.ts";
-import type { HostSource } from "./host-source.ts";
+import type { Log } from "../core/log.ts";
 import { type FromWorker, MessageReader, type ToWorker } from "./messages.ts";
 import type { PendingCall } from "./pending-call.ts";
-import { type PythonProcess, startPython } from "./python-process.ts";
+import type { ScriptFacts, ScriptFault } from "./runner.ts";
 import { answerSearch } from "./searches.ts";
+import type { WorkerProcess } from "./worker-process.ts";
 
 export type WorkerOptions = {
-  source: HostSource;
-  script: { name: string; text: string };
-  python: string;
-  account: { uid: number; gid: number } | undefined;
-  workingDirectory: string;
-  maxOutputBytes: number;
-  maxResultBytes: number;
-  memoryBytes: number;
-  maxProcesses: number | null;
+  scriptName: string;
+  /** Named where it fails. */
+  interpreter: string;
+  start: (onOutput: (text: string) => void) => WorkerProcess;
+  /** What the process is told first: the script, and all that it needs to run it. */
+  orders: object;
   loadDeadlineMs: number;
   log: Log;
   onReady: (worker: Worker) => void;
@@ -35,7 +31,7 @@ export class Worker {
   /** Resolves when its process is gone, with everything that it had started. */
   readonly ended: Promise<unknown>;
   readonly #options: WorkerOptions;
-  readonly #process: PythonProcess;
+  readonly #process: WorkerProcess;
   readonly #calls = new Map<number, PendingCall>();
   #state: "starting" | "ready" | "ending" = "starting";
   #settleLoaded: ((loaded: Loaded) => void) | undefined;
@@ -49,14 +45,10 @@ export class Worker {
 
   constructor(options: WorkerOptions) {
     this.#options = options;
-    const { log, script } = options;
-    this.#process = startPython({
-      ...options,
-      boot: options.source.boot,
-      onOutput: (text) => {
-        const printed = text.trimEnd();
-        if (printed !== "") log.info({ script: script.name, worker: this.#process.pid, printed }, "a script printed");
-      },
+    const { log, scriptName: script } = options;
+    this.#process = options.start((text) => {
+      const printed = text.trimEnd();
+      if (printed !== "") log.info({ script, worker: this.#process.pid, printed }, "a script printed");
     });
     this.loaded = new Promise((resolve) => {
       this.#settleLoaded = resolve;
@@ -99,6 +91,7 @@ export class Worker {
       id: this.#lastId,
       arguments: given,
       directory: directory?.uname_attr ?? null,
+      deadlineMs: Math.round(pending.leftMs),
       state: state ?? null,
       crstate: crstate ?? null,
       response: response ?? null,
@@ -123,17 +116,16 @@ export class Worker {
       try {
         for (const message of reader.read(chunk)) this.#receive(message);
       } catch (error) {
-        const { log, script } = this.#options;
-        log.error({ script: script.name, error }, "a script spoiled the pipe of its process, which is ended");
+        const { log, scriptName: script } = this.#options;
+        log.error({ script, error }, "a script spoiled the pipe of its process, which is ended");
         this.kill();
       }
     });
   }
 
   #sendOrders(): void {
-    const { source, script, maxOutputBytes, maxResultBytes, memoryBytes, maxProcesses, loadDeadlineMs } = this.#options;
-    const bounds = { maxOutputBytes, maxResultBytes, memoryBytes, processes: maxProcesses };
-    const orders = Buffer.from(JSON.stringify({ sources: source.modules, ...script, ...bounds }));
+    const { loadDeadlineMs } = this.#options;
+    const orders = Buffer.from(JSON.stringify(this.#options.orders));
     this.#process.pipe?.write(Buffer.concat([Buffer.from(orders.length.toString().padStart(10, "0")), orders]));
     const late = setTimeout(() => {
       const message = `the script was not loaded within ${loadDeadlineMs / 1000} s: what stands outside of its functions must not wait`;
@@ -205,7 +197,7 @@ export class Worker {
     this.#options.onReady(this);
   }
 
-  #settleCall(message: Extract<FromWorker, { op: "returned" | "raised" | "unsendable" | "refused" }>): void {
+  #settleCall(message: Extract<FromWorker, { op: Answer | "refused" }>): void {
     const pending = this.#calls.get(message.id);
     if (pending === undefined) return;
     this.#calls.delete(message.id);
@@ -222,14 +214,21 @@ export class Worker {
   #lose(how: string): void {
     this.#state = "ending";
     clearInterval(this.#watch);
-    this.#settleAsFault({ message: `Python ${how} while it loaded the script`, line: null, column: null });
+    this.#settleAsFault({
+      message: `${this.#options.interpreter} ${how} while it loaded the script`,
+      line: null,
+      column: null,
+    });
     const lost = [...this.#calls.values()];
     this.#calls.clear();
     for (const pending of lost) pending.settle({ outcome: "died", message: `the script's process ${how}` });
   }
 }
 
-function outcomeOf(message: Extract<FromWorker, { op: "returned" | "raised" | "unsendable" }>) {
+type Answer = "returned" | "raised" | "unsendable" | "timed-out";
+
+function outcomeOf(message: Extract<FromWorker, { op: Answer }>) {
+  if (message.op === "timed-out") return { outcome: message.op };
   if (message.op === "unsendable") return { outcome: message.op, message: message.message };
   if (message.op === "raised") {
     return { outcome: message.op, message: message.message, traceback: message.traceback };

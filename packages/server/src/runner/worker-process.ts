@@ -1,7 +1,7 @@
 import { type ChildProcess, spawn } from "node:child_process";
 import type { Duplex } from "node:stream";
 
-export type PythonProcess = {
+export type WorkerProcess = {
   pid: number | undefined;
   /** The conversation with the script; undefined where nothing could be started. */
   pipe: Duplex | undefined;
@@ -18,21 +18,28 @@ const endingMs = 7_000;
 /** Between the end of the pipe and the news of how the process ended. */
 const newsMs = 500;
 
-/** Starts Python in a process group of its own, with an environment built from nothing. Never throws. */
-export function startPython(options: {
-  python: string;
-  boot: string;
+/**
+ * Starts a process that runs a script, in a process group of its own, with an environment built from nothing. It speaks
+ * with the daemon over its descriptor 3. Never throws.
+ */
+export function startWorkerProcess(options: {
+  path: string;
+  args: readonly string[];
   account: { uid: number; gid: number } | undefined;
   workingDirectory: string;
+  /**
+   * The process starts another one for the script, whose pid it tells, and at SIGTERM ends it and all its offspring.
+   * Without, the process itself runs the script, and can have no offspring.
+   */
+  supervises: boolean;
   /** What is written to its descriptors 1 and 2. */
   onOutput: (text: string) => void;
-}): PythonProcess {
-  const { python, workingDirectory, account } = options;
-  const failed = (error: Error) => `could not be started: ${python} in ${workingDirectory}: ${error.message}`;
+}): WorkerProcess {
+  const { path, workingDirectory, account } = options;
+  const failed = (error: Error) => `could not be started: ${path} in ${workingDirectory}: ${error.message}`;
   let child: ChildProcess;
   try {
-    // -I: nothing from the account's home, the working directory or PYTHON variables; -B: no bytecode files.
-    child = spawn(python, ["-I", "-B", "-X", "utf8", "-c", options.boot], {
+    child = spawn(path, options.args, {
       cwd: workingDirectory,
       env: {
         PATH: "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin",
@@ -74,6 +81,10 @@ export function startPython(options: {
     lost: Promise.race([ended, closed]),
     ended,
     kill: (worker) => {
+      if (!options.supervises) {
+        child.kill("SIGKILL");
+        return;
+      }
       // At once, since a fork bomb would leave the supervisor no time to run; only while its pid is surely its own.
       if (worker !== undefined && !pipe.closed) killGroup(worker);
       child.kill("SIGTERM");

@@ -1,4 +1,4 @@
-import type { ScriptCall, ScriptReturn } from "../runner.ts";
+import type { ScriptCall, ScriptReturn } from "./runner.ts";
 import type { Worker } from "./worker.ts";
 
 /** How a call came out, without what is the same for all outcomes. */
@@ -26,6 +26,11 @@ export class PendingCall {
       this.#resolve = resolve;
     });
     this.#deadline = setTimeout(() => options.onDeadline(this), call.deadlineMs);
+  }
+
+  /** Until nobody waits for it any more. */
+  get leftMs(): number {
+    return Math.max(0, this.#startedAt + this.call.deadlineMs - performance.now());
   }
 
   addPrinted(text: string): void {

@@ -1,7 +1,10 @@
-import type { DirectoryEntry } from "../../core/directory-search.ts";
-import type { ScriptFacts, ScriptFault } from "../runner.ts";
+import type { DirectoryEntry } from "../core/directory-search.ts";
+import type { ScriptFacts, ScriptFault } from "./runner.ts";
 
-/** What the script's process says, one JSON object a line (packages/sdk/python/sallyport_host/worker.py). */
+/**
+ * What the script's process says, one JSON object a line, in ASCII (packages/sdk/python/sallyport_host/worker.py,
+ * packages/sdk/typescript/host/calls.ts).
+ */
 export type FromWorker =
   | ({ op: "fault" } & ScriptFault)
   | { op: "loaded"; pid: number; facts: ScriptFacts }
@@ -17,6 +20,8 @@ export type FromWorker =
     }
   | { op: "raised"; id: number; message: string; traceback: string; printed: string }
   | { op: "unsendable"; id: number; message: string; printed: string }
+  /** The script gave up because it was told that its deadline was near. */
+  | { op: "timed-out"; id: number; printed: string }
   | { op: "refused"; id: number; message: string }
   | { op: "search"; id: number; search: number; query: SearchQuery }
   | { op: "pong" };
@@ -30,6 +35,8 @@ export type ToWorker =
       arguments: Record<string, unknown>;
       /** The attribute that names users, where there is a directory. */
       directory: string | null;
+      /** Until the call is given up. */
+      deadlineMs: number;
       state: string | null;
       crstate: string | null;
       response: string | null;
@@ -74,6 +81,7 @@ const texts: Readonly<Record<FromWorker["op"], readonly string[]>> = {
   returned: ["printed"],
   raised: ["message", "traceback", "printed"],
   unsendable: ["message", "printed"],
+  "timed-out": ["printed"],
   refused: ["message"],
   search: [],
   pong: [],

@@ -1,16 +1,17 @@
-import type { Log } from "../../core/log.ts";
-import type { ScriptCall, ScriptFacts, ScriptHost, ScriptReturn } from "../runner.ts";
+import type { Log } from "../core/log.ts";
 import { PendingCall } from "./pending-call.ts";
+import type { ScriptCall, ScriptFacts, ScriptHost, ScriptReturn } from "./runner.ts";
 import type { Worker } from "./worker.ts";
 
-export type HostOptions = {
+export type PoolOptions = {
   facts: ScriptFacts;
   scriptName: string;
   /** Kept warm from the first call on. */
   workers: number;
   /** As many as may run when calls wait. */
   maxWorkers: number;
-  threadsPerWorker: number;
+  /** At once. */
+  callsPerWorker: number;
   maxWaiting: number;
   maxOutputBytes: number;
   /** Starts one more, which reports to the host. */
@@ -22,10 +23,10 @@ const firstBackoffMs = 100;
 const longestBackoffMs = 10_000;
 
 /** Spreads the calls of one script over its workers, and replaces workers that die or do not answer in time. */
-export class PythonHost implements ScriptHost {
+export class WorkerPool implements ScriptHost {
   readonly facts: ScriptFacts;
-  readonly #options: HostOptions;
-  readonly #threads: number;
+  readonly #options: PoolOptions;
+  readonly #callsEach: number;
   /** Those that are starting or take calls. */
   readonly #workers = new Set<Worker>();
   /** Those that take no more calls, until their process is gone. */
@@ -40,10 +41,10 @@ export class PythonHost implements ScriptHost {
   #noStartBefore = 0;
   #nextStart: NodeJS.Timeout | undefined;
 
-  constructor(options: HostOptions, first: Worker) {
+  constructor(options: PoolOptions, first: Worker) {
     this.facts = options.facts;
     this.#options = options;
-    this.#threads = options.facts.synchronous ? 1 : options.threadsPerWorker;
+    this.#callsEach = options.facts.synchronous ? 1 : options.callsPerWorker;
     this.#workers.add(first);
   }
 
@@ -109,7 +110,7 @@ export class PythonHost implements ScriptHost {
     }
     worker.forget(pending);
     pending.settle({ outcome: "timed-out" });
-    // Nothing can stop one thread of Python: the whole worker goes, as soon as the calls beside it are through.
+    // Nothing can stop one call alone: the whole worker goes, as soon as the calls beside it are through.
     if (this.#workers.delete(worker)) this.#retired.add(worker);
     if (worker.underWay === 0) worker.kill();
     this.#dispatch();
@@ -131,7 +132,7 @@ export class PythonHost implements ScriptHost {
     if (this.facts.synchronous && this.#retired.size > 0) return undefined;
     let best: Worker | undefined;
     for (const worker of this.#workers) {
-      if (!worker.isReady || worker.underWay >= this.#threads) continue;
+      if (!worker.isReady || worker.underWay >= this.#callsEach) continue;
       if (best === undefined || rank(worker) < rank(best)) best = worker;
     }
     return best;
@@ -155,8 +156,8 @@ export class PythonHost implements ScriptHost {
   #wanted(): number {
     if (this.facts.synchronous || !this.#called) return 1;
     let calls = this.#waiting.length;
-    for (const worker of this.#workers) calls += worker.isSilent ? this.#threads : worker.underWay;
-    const withRoom = Math.ceil((calls + this.#threads / 4) / this.#threads);
+    for (const worker of this.#workers) calls += worker.isSilent ? this.#callsEach : worker.underWay;
+    const withRoom = Math.ceil((calls + this.#callsEach / 4) / this.#callsEach);
     return Math.min(Math.max(withRoom, this.#options.workers), this.#options.maxWorkers);
   }
 

@@ -1,4 +1,4 @@
-import type { DirectoryEntry } from "../../core/directory-search.ts";
+import type { DirectoryEntry } from "../core/directory-search.ts";
 import { longestLineBytes, type SearchQuery } from "./messages.ts";
 import type { PendingCall } from "./pending-call.ts";
 

@@ -1,0 +1,9 @@
+/** What administrators' scripts in TypeScript import. */
+export type { Allow, Answer, Challenge, Deny } from "./answers.ts";
+export { allow, deny } from "./answers.ts";
+export type { ChallengeOptions, Ldap, LdapEntry, LdapQuery, PostAuthContext, Radius, Saml } from "./context.ts";
+export type { JsonObject, JsonValue } from "./json.ts";
+export { ldapFilter } from "./ldap-filter.ts";
+export type { Decide, PostAuthOptions, PostAuthScript } from "./post-auth.ts";
+export { definePostAuth } from "./post-auth.ts";
+export type { AuthMethod, ClientInfo, PostAuthRequest, Properties } from "./request.ts";
