@@ -75,6 +75,7 @@ export async function reserve(store: Store, changes: Partial<Connection> = {}): 
     },
     ipv4: wish,
     ipv6: null,
+    mostConnections: null,
     subscribers: [],
   });
   if ("refused" in reserved) throw new Error(reserved.refused);

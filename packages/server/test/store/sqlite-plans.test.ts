@@ -18,7 +18,7 @@ const reads = /^(SCAN|SEARCH) (connections|addresses|held|next|deliveries|d|atte
 const primaryKeys = /^sqlite_autoindex_\w+_1$/;
 
 /** What a reservation needs, where an operation begins with one. */
-const reserving = ["connections_by_live_user_profile", "addresses_by_connection"];
+const reserving = ["connections_by_live_device", "addresses_by_connection"];
 
 type Operation = [name: string, work: (store: Store, connection: string) => Promise<unknown>, indexes: string[]];
 
@@ -30,7 +30,7 @@ const operations: Operation[] = [
       for (let i = 0; i < 7; i++) await store.ledger.reserve(aReservation({ reservedAt: at(i) }, wishes));
       await store.ledger.reserve(aReservation({}, { ipv4: { fixed: "10.42.0.2" } }));
     },
-    ["connections_by_live_user_profile", "addresses_by_connection", "addresses_by_place"],
+    ["connections_by_live_device", "addresses_by_connection", "addresses_by_place"],
   ],
   [
     "a reservation that replaces a connection",
@@ -38,13 +38,13 @@ const operations: Operation[] = [
       await admitted(store, { connectionId: "laptop" }, { observers: ["siem"] });
       await store.ledger.reserve(aReservation({ connectionId: "laptop" }, { subscribers: ["siem"] }));
     },
-    ["connections_by_live_user_profile", "addresses_by_connection", "addresses_by_place", "deliveries_2"],
+    ["connections_by_live_device", "addresses_by_connection", "addresses_by_place", "deliveries_2"],
   ],
   ["telling a veto hook", (store, id) => tell(store, id), []],
   [
     "an admission",
     (store) => admitted(store, {}, { observers: ["siem"], wishes: { ipv4: null } }),
-    ["connections_by_live_user_profile", "addresses_by_connection"],
+    ["connections_by_live_device", "addresses_by_connection"],
   ],
   ["establishing", (store, id) => store.ledger.established(id, at(1)), []],
   ["renaming", (store, id) => store.ledger.rename(id, "8"), []],

@@ -236,7 +236,13 @@ export function ledgerSuite(open: OpenStore): void {
       withStore(open, async ({ ledger }) => {
         await ledger.reserve(aReservation({}, { ipv4: { fixed: "10.42.0.9" } }));
         const connection = aConnection({ id: newId() });
-        const refused = await ledger.reserve({ connection, ipv4: { fixed: "10.42.0.9" }, ipv6: null, subscribers: [] });
+        const refused = await ledger.reserve({
+          connection,
+          ipv4: { fixed: "10.42.0.9" },
+          ipv6: null,
+          mostConnections: null,
+          subscribers: [],
+        });
         expect(refused).toMatchObject({ refused: "address-in-use" });
         expect(await ledger.get(connection.id)).toBeUndefined();
         expect(await ledger.list({ limit: 10 })).toHaveLength(1);

@@ -1,0 +1,60 @@
+import { mkdir, rm } from "node:fs/promises";
+import { createServer } from "node:net";
+import { join } from "node:path";
+import { claimSocketName, hiddenNameFor } from "../api/claim-socket.ts";
+import { composeDaemon } from "../compose.ts";
+import { loadConfig } from "../config/load.ts";
+import { closeInheritedDescriptors } from "../runner/programs/inherited-descriptors.ts";
+import { openLog } from "./log.ts";
+
+/** Ending every connection and telling the hooks must fit into this; then the process goes, whatever is left. */
+const stopDeadlineMs = 14_500;
+
+/**
+ * Runs the daemon until SIGTERM or SIGINT. Resolves to the exit status. Faults of the configuration are thrown before
+ * anything is touched.
+ */
+export async function serve(configFile: string): Promise<number> {
+  closeInheritedDescriptors();
+  const log = openLog(process.env.SALLYPORT_LOG_LEVEL);
+  const config = await loadConfig({ file: configFile, environment: process.env });
+  for (const warning of config.warnings) log.warn({ file: config.file }, warning);
+  const unlock = await lockDataDirectory(config.dataDirectory);
+  const stopping = new Promise<string>((resolve) => {
+    for (const signal of ["SIGTERM", "SIGINT"] as const) process.once(signal, resolve);
+  });
+  process.on("SIGHUP", () => log.warn({}, "the configuration is read at start only: restart the daemon to apply it"));
+  const daemon = await composeDaemon({ config, log });
+  await daemon.start();
+  log.info({ file: config.file, dataDirectory: config.dataDirectory }, "ready");
+  const signal = await stopping;
+  log.info({ signal }, "stopping: every connection is ended");
+  setTimeout(() => {
+    log.error({}, "not everything ended in time; what hooks were not yet told, they are told at the next start");
+    process.exit(1);
+  }, stopDeadlineMs).unref();
+  await daemon.stop();
+  await unlock();
+  log.info({}, "stopped");
+  return 0;
+}
+
+/** One daemon a data directory, from before it touches anything: a socket that only a living process can hold. */
+async function lockDataDirectory(dataDirectory: string): Promise<() => Promise<void>> {
+  await mkdir(dataDirectory, { recursive: true, mode: 0o700 });
+  const path = join(dataDirectory, "lock.sock");
+  const hidden = hiddenNameFor(path);
+  const server = createServer((socket) => socket.destroy());
+  await new Promise<void>((resolve, reject) => server.once("error", reject).listen(hidden, resolve));
+  try {
+    await claimSocketName(hidden, path);
+  } catch (error) {
+    server.close();
+    await rm(hidden, { force: true });
+    throw error;
+  }
+  return async () => {
+    await rm(path, { force: true });
+    server.close();
+  };
+}
