@@ -46,7 +46,7 @@ export function ledger({ query, transaction }: Database): Ledger {
       await query.updateTable("connections").set({ tunnel_key: tunnelKey }).where("id", "=", id).execute();
     },
 
-    /** Each count stands for itself: they go in as several transactions, so that an admission need not wait for all. */
+    /** In several transactions, so that an admission need not wait for all of them. */
     async traffic(counts) {
       for (let start = 0; start < counts.length; start += COUNTS_AT_ONCE) {
         const rows = counts

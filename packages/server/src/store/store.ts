@@ -189,6 +189,7 @@ export interface Ledger {
   established(id: string, at: string): Promise<void>;
   /** A daemon adopted again knows the tunnel under a new key. */
   rename(id: string, tunnelKey: string): Promise<void>;
+  /** Each count stands for itself: many are written in several transactions. */
   traffic(counts: readonly { id: string; bytesIn: number; bytesOut: number }[]): Promise<void>;
   /**
    * Ends the row once, whoever asks first, and in the same transaction queues one disconnect delivery for each hook

@@ -40,6 +40,11 @@ const operations: Operation[] = [
     },
     ["connections_by_live_device", "addresses_by_connection", "addresses_by_place", "deliveries_2"],
   ],
+  [
+    "a reservation of somebody who has too many",
+    (store) => store.ledger.reserve(aReservation({}, { mostConnections: 0 })),
+    ["connections_by_live_device"],
+  ],
   ["telling a veto hook", (store, id) => tell(store, id), []],
   [
     "an admission",

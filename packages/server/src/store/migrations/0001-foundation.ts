@@ -148,6 +148,8 @@ async function connections(db: Kysely<unknown>): Promise<void> {
   await index(db, "connections", "live_user_profile", ["user_id", "profile_id", "reserved_at", "id"])
     .where(live)
     .execute();
+  // One account on thousands of devices is no reason to read through them all for one.
+  await index(db, "connections", "live_device", ["user_id", "profile_id", "connection_id"]).where(live).execute();
   await index(db, "connections", "live_profile", ["profile_id", "reserved_at", "id"]).where(live).execute();
   const unfinished = sql<boolean>`finished = 0`;
   await index(db, "connections", "unfinished", ["node_number", "profile_id", "listener"]).where(unfinished).execute();

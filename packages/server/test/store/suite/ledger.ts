@@ -248,6 +248,21 @@ export function ledgerSuite(open: OpenStore): void {
         expect(await ledger.list({ limit: 10 })).toHaveLength(1);
       }));
 
+    test("counts once towards the most connections its user may have", () =>
+      withStore(open, async ({ ledger }) => {
+        const most = { mostConnections: 2 };
+        const phone = granted(await ledger.reserve(aReservation({ connectionId: "phone" }, most)));
+        for (let i = 0; i < 3; i++) granted(await ledger.reserve(aReservation(device, most)));
+        expect(await ledger.reserve(aReservation({}, most))).toEqual({
+          refused: "too-many-connections",
+          heldBy: null,
+          replaced: [],
+        });
+        granted(await ledger.reserve(aReservation({ userId: "bob" }, most)));
+        await ledger.end(phone.id, anEnd());
+        granted(await ledger.reserve(aReservation({}, most)));
+      }));
+
     test("the hooks told of the replaced connection are told of its end", () =>
       withStore(open, async (store) => {
         const old = await admitted(store, device, { observers: ["siem", "inventory"] });
