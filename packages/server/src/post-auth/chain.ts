@@ -56,8 +56,8 @@ export async function runChain(chain: ChainInput): Promise<ChainOutcome> {
   const states = { ...chain.states };
   let clientReason: string | null = null;
   const end = (end: Pick<ChainOutcome, "outcome"> & Partial<ChainOutcome>): ChainOutcome => {
-    const standing = { user: soFar.user, reason: soFar.reason, properties: soFar.properties, save: soFar.save };
-    const nothing = { by: null, code: null, clientReason: null, question: null, traceback: null };
+    const standing = { user: soFar.user, reason: soFar.reason, properties: soFar.properties };
+    const nothing = { by: null, code: null, clientReason: null, question: null, traceback: null, save: {} };
     return { ...standing, ...nothing, ...told, states, ...end };
   };
 
@@ -90,14 +90,14 @@ export async function runChain(chain: ChainInput): Promise<ChainOutcome> {
     clientReason = judged.clientReason ?? clientReason;
     soFar = { user: judged.user, reason: judged.reason, properties, save: { ...soFar.save, ...save }, extra };
   }
-  return end({ outcome: "allow", clientReason });
+  return end({ outcome: "allow", clientReason, save: soFar.save });
 }
 
 type Decided = Exclude<Judged, { decision: "bad" }>;
 
-/** What a script that did not allow said; nothing of it is saved. */
+/** What a script that did not allow said. */
 function decided({ user, reason, clientReason, properties }: Decided) {
-  return { user, reason, clientReason, properties, save: {} };
+  return { user, reason, clientReason, properties };
 }
 
 function callFor(options: {

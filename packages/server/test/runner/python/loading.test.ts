@@ -1,5 +1,6 @@
 import { execFile } from "node:child_process";
-import { readdir, readFile } from "node:fs/promises";
+import { chmod, mkdtemp, readdir, readFile, rm, writeFile } from "node:fs/promises";
+import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { promisify } from "node:util";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
@@ -187,6 +188,18 @@ test("a script that kills Python while it is loaded says so", async () => {
 test("a Python that is not there is a fault that names it", async () => {
   await using none = await pythonScripts({ python: "/nonexistent/python3" });
   expect((await none.fault(entry)).message).toMatch(/could not be started: \/nonexistent\/python3/);
+});
+
+test("the Python of a virtual environment brings its packages", async () => {
+  const directory = await mkdtemp(join(tmpdir(), "venv-"));
+  await chmod(directory, 0o755);
+  await promisify(execFile)("python3", ["-m", "venv", "--without-pip", "--symlinks", directory]);
+  const [packages = ""] = await readdir(join(directory, "lib"));
+  await writeFile(join(directory, "lib", packages, "site-packages/only_here.py"), "NAME = 'only here'\n");
+  await using inside = await pythonScripts({ python: join(directory, "bin/python3") });
+  await inside.host({ text: `from only_here import NAME\n${entry}` });
+  expect((await scripts.fault(`from only_here import NAME\n${entry}`)).message).toContain("only_here");
+  await rm(directory, { recursive: true });
 });
 
 test("a program that is no Python is a fault", async () => {
