@@ -4,7 +4,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { promisify } from "node:util";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
-import { type PythonScripts, pythonScripts } from "./python-scripts.ts";
+import { type PythonScripts, python, pythonScripts } from "./python-scripts.ts";
 
 let scripts: PythonScripts;
 beforeAll(async () => {
@@ -193,7 +193,7 @@ test("a Python that is not there is a fault that names it", async () => {
 test("the Python of a virtual environment brings its packages", async () => {
   const directory = await mkdtemp(join(tmpdir(), "venv-"));
   await chmod(directory, 0o755);
-  await promisify(execFile)("python3", ["-m", "venv", "--without-pip", "--symlinks", directory]);
+  await promisify(execFile)(python, ["-m", "venv", "--without-pip", "--symlinks", directory]);
   const [packages = ""] = await readdir(join(directory, "lib"));
   await writeFile(join(directory, "lib", packages, "site-packages/only_here.py"), "NAME = 'only here'\n");
   await using inside = await pythonScripts({ python: join(directory, "bin/python3") });
@@ -213,6 +213,6 @@ test("the host is written for Python 3.9", async () => {
   expect(files.length).toBeGreaterThan(8);
   const check = "import ast, sys\nfor path in sys.argv[1:]: ast.parse(open(path).read(), path, feature_version=(3, 9))";
   const paths = files.map((file) => join(directory, file));
-  await promisify(execFile)("python3", ["-c", check, ...paths]);
+  await promisify(execFile)(python, ["-c", check, ...paths]);
   for (const path of paths) expect((await readFile(path, "utf8")).split("\n").length, path).toBeLessThan(300);
 });
