@@ -4,6 +4,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { type Child, startChild } from "../../e2e/lab/child.ts";
 import { until } from "../../e2e/lab/waiting.ts";
+import { startedAtLast } from "./slapd.ts";
 
 export const secret = "a shared secret";
 
@@ -25,8 +26,10 @@ async function freeUdpPort(): Promise<number> {
   return port;
 }
 
+export const startFreeRadius = (options: Parameters<typeof tryToStart>[0]) => startedAtLast(() => tryToStart(options));
+
 /** What it answers: see the users below; `carol` and `dave` are asked a further question. */
-export async function startFreeRadius(options: {
+async function tryToStart(options: {
   /** FreeRADIUS 3.2.1 sends none by itself. */
   messageAuthenticator: boolean;
   /** The secret it knows for us. */
