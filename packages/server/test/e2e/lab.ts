@@ -4,7 +4,7 @@ import { join } from "node:path";
 import { beginRun, presentRun } from "../test-run.ts";
 import { type CommandResult, createDaemon, type Daemon, runSallyport } from "./lab/daemon.ts";
 import { type RecordingHook, writeRecordingHook } from "./lab/hook-log.ts";
-import { createNetwork, type Network, SERVER_ADDRESS } from "./lab/network.ts";
+import { createNetwork, INNER_ADDRESS, type Network, SERVER_ADDRESS } from "./lab/network.ts";
 import { type Client, type ClientOptions, startClient } from "./lab/openvpn-client.ts";
 import { until } from "./lab/waiting.ts";
 
@@ -25,6 +25,8 @@ export type Lab = AsyncDisposable & {
   dataDirectory: string;
   /** Where the server is reached from the clients' namespaces. */
   serverAddress: string;
+  /** An address that only the tunnel leads to: the usual profile's `routes` hold it. */
+  innerAddress: string;
   hook: RecordingHook;
   daemon: Daemon;
   /** Writes the configuration: the usual one with some of its top-level keys replaced. */
@@ -98,6 +100,7 @@ export async function openLab(options: LabOptions = {}): Promise<Lab> {
     configFile,
     dataDirectory,
     serverAddress: SERVER_ADDRESS,
+    innerAddress: INNER_ADDRESS,
     hook,
     daemon,
     configure,

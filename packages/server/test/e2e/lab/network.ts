@@ -6,6 +6,8 @@ const execute = promisify(execFile);
 
 /** Where the server is reached; clients count up from the address after it. */
 export const SERVER_ADDRESS = "198.18.0.1";
+/** A machine behind the server, for traffic that must be routed into the tunnel; it is the server itself. */
+export const INNER_ADDRESS = "10.99.0.1";
 const SERVER_ADDRESS_SIX = "fd18::1";
 
 /** One network namespace. Interfaces inside need no unique names. */
@@ -49,6 +51,7 @@ export async function createNetwork(run: TestRun): Promise<Network> {
 
   const server = await add("s", SERVER_ADDRESS);
   await ip(
+    ["-n", server.name, "address", "add", `${INNER_ADDRESS}/32`, "dev", "lo"],
     ["-n", server.name, "link", "add", "bridge", "type", "bridge"],
     ["-n", server.name, "address", "add", `${SERVER_ADDRESS}/16`, "dev", "bridge"],
     ["-n", server.name, "address", "add", `${SERVER_ADDRESS_SIX}/64`, "dev", "bridge", "nodad"],
