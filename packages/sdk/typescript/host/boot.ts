@@ -2,7 +2,7 @@
  * The first thing a worker runs, given to `node -e`. Everything else arrives over file descriptor 3, so neither the
  * account the worker runs as nor the script needs to be able to read Sallyport's files.
  */
-import { readSync } from "node:fs";
+import { closeSync, readSync } from "node:fs";
 import { isBuiltin, registerHooks, stripTypeScriptTypes } from "node:module";
 
 function take(size: number): Buffer {
@@ -15,6 +15,7 @@ function take(size: number): Buffer {
   return taken;
 }
 
+closeSync(4); // the program itself, by which it was started
 const orders = JSON.parse(take(Number(take(10).toString("latin1"))).toString("utf8"));
 const home = "sallyport-sdk:///";
 /** Where the script's text is taken from; `main` puts it there. */

@@ -1,12 +1,12 @@
 import { chown, mkdir } from "node:fs/promises";
-import type { LoadScript } from "./runner.ts";
+import type { ScriptFault, ScriptHost } from "./runner.ts";
 import { Worker, type WorkerOptions } from "./worker.ts";
 import { type PoolOptions, WorkerPool } from "./worker-pool.ts";
 
 type Options = Omit<WorkerOptions, "onReady" | "onAnswer" | "onEnd"> & Omit<PoolOptions, "facts" | "startWorker">;
 
 /** Loads a script into a first worker, which a pool then keeps; what the worker says of the script is the outcome. */
-export async function loadIntoWorkers(options: Options): ReturnType<LoadScript> {
+export async function loadIntoWorkers(options: Options): Promise<{ host: ScriptHost } | { fault: ScriptFault }> {
   let pool: WorkerPool | undefined;
   const startWorker = () =>
     new Worker({

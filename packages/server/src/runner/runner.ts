@@ -51,7 +51,7 @@ export type ProgramResult = {
 
 /** What loading a script tells about it, without calling it. */
 export type ScriptFacts = {
-  entry: "post_auth" | "post_auth_cr";
+  entry: "post_auth" | "post_auth_cr" | "definePostAuth";
   synchronous: boolean;
   authNull: boolean;
   retainPassword: boolean;
@@ -59,6 +59,8 @@ export type ScriptFacts = {
   staticChallenge: string | null;
   staticChallengeEcho: boolean;
   x509Track: readonly string[];
+  /** The script's settings with their defaults; undefined where its language has none. */
+  settings?: Readonly<Record<string, unknown>>;
 };
 
 /** Where a script cannot be loaded: line (from 1) and column where known. */
@@ -110,8 +112,20 @@ export interface ScriptHost {
   close(): Promise<void>;
 }
 
-/** Loads a script into a new host, or says why it cannot be. */
-export type LoadScript = (script: {
+export type ScriptToLoad = {
   name: string;
   text: string;
-}) => Promise<{ host: ScriptHost } | { fault: ScriptFault }>;
+  /** What an administrator set, over the script's defaults. */
+  settings?: Readonly<Record<string, unknown>>;
+  /** Also look for what running it would only show sooner or later: wrong types. Takes longer. */
+  thorough?: boolean;
+};
+
+export type LoadOutcome =
+  /** `notes`: what an administrator who looks at the script should know. */
+  | { host: ScriptHost; notes?: readonly string[] }
+  /** The first fault, and those after it as far as they are known. */
+  | { fault: ScriptFault; more?: readonly ScriptFault[] };
+
+/** Loads a script into a new host, or says why it cannot be. */
+export type LoadScript = (script: ScriptToLoad) => Promise<LoadOutcome>;

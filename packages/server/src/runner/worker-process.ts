@@ -32,6 +32,8 @@ export function startWorkerProcess(options: {
    * Without, the process itself runs the script, and can have no offspring.
    */
   supervises: boolean;
+  /** Descriptors of ours that it gets too, as 4 and up. */
+  inherits?: readonly number[];
   /** What is written to its descriptors 1 and 2. */
   onOutput: (text: string) => void;
 }): WorkerProcess {
@@ -46,7 +48,7 @@ export function startWorkerProcess(options: {
         LANG: "C.UTF-8",
         HOME: workingDirectory,
       },
-      stdio: ["ignore", "pipe", "pipe", "pipe"],
+      stdio: ["ignore", "pipe", "pipe", "pipe", ...(options.inherits ?? [])],
       detached: true,
       ...(account && { uid: account.uid, gid: account.gid }),
     });
