@@ -32,6 +32,7 @@ import { runPostAuth } from "./auth/steps/run-post-auth.ts";
 import { openAuthority } from "./client-configs/authority.ts";
 import { createClientConfigs } from "./client-configs/client-configs.ts";
 import { openVpnListeners } from "./compose/openvpn.ts";
+import { refuseWhatNeedsRestart } from "./compose/reload.ts";
 import type { Config, HookConfig, ProfileConfig, ScriptsConfig } from "./config/config.ts";
 import { Connections } from "./connections/connections.ts";
 import { reconcile } from "./connections/reconcile.ts";
@@ -55,7 +56,12 @@ import { openSqlite } from "./store/sqlite.ts";
 import type { Store } from "./store/store.ts";
 
 /** A daemon put together from its configuration; nothing runs before `start`. */
-export type Daemon = { start(): Promise<void>; stop(): Promise<void> };
+export type Daemon = {
+  start(): Promise<void>;
+  /** Applies a configuration read again, whole or not at all; nobody is dropped. Errors: `config-invalid`. */
+  reload(next: Config): void;
+  stop(): Promise<void>;
+};
 
 /** How many attempts may be under way at once; beyond that clients are told to come back. */
 const mostAttempts = 2_000;
@@ -82,7 +88,8 @@ export async function composeDaemon({ config, log }: { config: Config; log: Log 
     node,
     log,
   });
-  const { deadlineMs } = config.scripts;
+  let live = config;
+  const deadlineMs = () => live.scripts.deadlineMs;
   const loaders = await createScriptLoaders({
     scripts: config.scripts,
     workingDirectory: join(dataDirectory, "scripts"),
@@ -124,12 +131,12 @@ export async function composeDaemon({ config, log }: { config: Config; log: Log 
   });
 
   const driver = createOpenVpnDriver({ listeners: await openVpnListeners(config, authority), log });
-  const profiles = new Map(config.profiles.map((profile) => [profile.id, profile]));
+  const profileOf = (id: string) => live.profiles.find((profile) => profile.id === id);
   const connections = new Connections({
     ledger: store.ledger,
     driver,
     nodeNumber: node.number,
-    profile: (id) => profiles.get(id),
+    profile: profileOf,
     groupSubnets: async () =>
       (await allSubnets(store.accounts)).map(({ cidr }) => parseRange(cidr)).filter((range) => range !== undefined),
     hooks,
@@ -144,7 +151,7 @@ export async function composeDaemon({ config, log }: { config: Config; log: Log 
     reconcile: (listener, tunnels) =>
       reconcile({ listener, tunnels, nodeNumber: node.number, ledger: store.ledger, connections, driver, log }),
     keepSession: (session) => store.sessions.put(session),
-    longestWaitMs: () => deadlineMs + hooks.longestVetoMs() + otherWorkMs,
+    longestWaitMs: () => deadlineMs() + hooks.longestVetoMs() + otherWorkMs,
     mostAttempts,
     log,
   });
@@ -173,7 +180,7 @@ export async function composeDaemon({ config, log }: { config: Config; log: Log 
         clientConfigs.issueOpenVpn({
           userId,
           kind,
-          profile: openVpnProfile(profiles.get(profileId), profileId, config),
+          profile: openVpnProfile(profileOf(profileId), profileId, config),
         }),
       endConnections: (connectionId) =>
         connections.killAll({ connectionId }, { reason: "disabled", detail: "the client config was revoked" }),
@@ -196,6 +203,12 @@ export async function composeDaemon({ config, log }: { config: Config; log: Log 
       await postAuth.reload();
       await driver.start(lifecycle.events);
       admin = await serveAdminSocket({ path: join(dataDirectory, "admin.sock"), commands, log });
+    },
+    reload(next) {
+      refuseWhatNeedsRestart(live, next);
+      live = next;
+      lockOut.terms = next.lockOut;
+      hooks.replace(next.hooks.map((hook) => bindHook(hook, runner, next)));
     },
     async stop() {
       await admin?.close();

@@ -2,8 +2,9 @@ import { mkdir, rm } from "node:fs/promises";
 import { createServer } from "node:net";
 import { join } from "node:path";
 import { claimSocketName, hiddenNameFor } from "../api/claim-socket.ts";
-import { composeDaemon } from "../compose.ts";
+import { composeDaemon, type Daemon } from "../compose.ts";
 import { loadConfig } from "../config/load.ts";
+import type { Log } from "../core/log.ts";
 import { closeInheritedDescriptors } from "../runner/programs/inherited-descriptors.ts";
 import { openLog } from "./log.ts";
 
@@ -23,8 +24,8 @@ export async function serve(configFile: string): Promise<number> {
   const stopping = new Promise<string>((resolve) => {
     for (const signal of ["SIGTERM", "SIGINT"] as const) process.once(signal, resolve);
   });
-  process.on("SIGHUP", () => log.warn({}, "the configuration is read at start only: restart the daemon to apply it"));
   const daemon = await composeDaemon({ config, log });
+  process.on("SIGHUP", () => void reload(daemon, configFile, log));
   await daemon.start();
   log.info({ file: config.file, dataDirectory: config.dataDirectory }, "ready");
   const signal = await stopping;
@@ -37,6 +38,19 @@ export async function serve(configFile: string): Promise<number> {
   await unlock();
   log.info({}, "stopped");
   return 0;
+}
+
+/** Applies the configuration file as it is now, or says why not and goes on as before. */
+async function reload(daemon: Daemon, configFile: string, log: Log): Promise<void> {
+  try {
+    const config = await loadConfig({ file: configFile, environment: process.env });
+    daemon.reload(config);
+    for (const warning of config.warnings) log.warn({ file: config.file }, warning);
+    log.info({ file: config.file }, "reloaded: the new configuration is in force");
+  } catch (error) {
+    const reason = error instanceof Error ? error.message : String(error);
+    log.error({ file: configFile, reason }, "not reloaded: the configuration before stays in force");
+  }
 }
 
 /** One daemon a data directory, from before it touches anything: a socket that only a living process can hold. */

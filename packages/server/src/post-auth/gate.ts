@@ -23,7 +23,7 @@ export function createPostAuth(options: {
   scripts: Pick<ScriptStore, "active">;
   loaders: Loaders;
   /** For each script of the chain. */
-  deadlineMs: number;
+  deadlineMs: () => number;
   log: Log;
 }): PostAuthGate {
   const { scripts, loaders, deadlineMs, log } = options;
@@ -89,7 +89,7 @@ export function createPostAuth(options: {
       return verdict({ code: "script-missing", reason: "pas_only: a script must decide, and none is active" });
     }
     const outcome = await generation.use(() =>
-      runChain({ scripts: generation.chain, input, deadlineMs, ...continuing(context) }),
+      runChain({ scripts: generation.chain, input, deadlineMs: deadlineMs(), ...continuing(context) }),
     );
     const { password, static_response } = input.authcred;
     return maskSecretsOf([password, static_response, context.answer?.response], verdict(verdictOf(outcome, input)));

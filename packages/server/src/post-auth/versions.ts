@@ -58,7 +58,7 @@ export function createScriptVersions(options: {
   scripts: ScriptStore;
   loaders: Loaders;
   /** For each call of a case. */
-  deadlineMs: number;
+  deadlineMs: () => number;
   /** Puts what the store says is active in force (`PostAuthGate.reload`). */
   applied: () => Promise<void>;
   now?: () => Date;
@@ -135,7 +135,7 @@ export function createScriptVersions(options: {
       const host = await load({ ...version, name });
       try {
         if (version.cases !== null && !force) {
-          const results = await runCases({ host, cases: readCases(version.cases), deadlineMs });
+          const results = await runCases({ host, cases: readCases(version.cases), deadlineMs: deadlineMs() });
           refuseFailed(version, results);
         }
       } finally {
@@ -189,7 +189,7 @@ export function createScriptVersions(options: {
       const cases = readCases(text);
       const host = await load({ ...version, name });
       try {
-        return await runCases({ host, cases, deadlineMs });
+        return await runCases({ host, cases, deadlineMs: deadlineMs() });
       } finally {
         await host.close();
       }

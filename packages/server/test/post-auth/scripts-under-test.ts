@@ -33,7 +33,7 @@ export async function bench(options: { deadlineMs?: number } = {}): Promise<Benc
   });
   const store = memoryScripts();
   const loaders = { python };
-  const gate = createPostAuth({ scripts: store, loaders, deadlineMs: options.deadlineMs ?? 20_000, log: quiet });
+  const gate = createPostAuth({ scripts: store, loaders, deadlineMs: () => options.deadlineMs ?? 20_000, log: quiet });
   return {
     store,
     loaders,

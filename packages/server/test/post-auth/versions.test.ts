@@ -7,7 +7,7 @@ let versions: ScriptVersions;
 beforeEach(async () => {
   under = await bench();
   const { store, loaders, gate } = under;
-  versions = createScriptVersions({ scripts: store, loaders, deadlineMs: 20_000, applied: gate.reload });
+  versions = createScriptVersions({ scripts: store, loaders, deadlineMs: () => 20_000, applied: gate.reload });
 });
 afterEach(() => under[Symbol.asyncDispose]());
 
