@@ -4,11 +4,11 @@ import { networkInterfaces } from "node:os";
 import { dirname } from "node:path";
 import { createDirectory } from "../accounts/directory.ts";
 import { createPasswords } from "../accounts/passwords.ts";
-import { openStore } from "../compose.ts";
 import type { Config } from "../config/config.ts";
 import { loadConfig } from "../config/load.ts";
 import { Secret } from "../core/secret.ts";
 import { openLog } from "./log.ts";
+import { openStore } from "./store.ts";
 
 /** What a new installation is told once. `administrator` is null where there was one already. */
 export type Installation = {

@@ -86,8 +86,8 @@ export async function startTestDaemon() {
     log: silent,
   });
   const loaders = { python };
-  const gate = createPostAuth({ scripts: store.scripts, loaders, deadlineMs: 5000, log: silent });
-  const scripts = createScriptVersions({ scripts: store.scripts, loaders, deadlineMs: 5000, applied: gate.reload });
+  const gate = createPostAuth({ scripts: store.scripts, loaders, deadlineMs: () => 5000, log: silent });
+  const scripts = createScriptVersions({ scripts: store.scripts, loaders, deadlineMs: () => 5000, applied: gate.reload });
 
   const end = async (id: string) =>
     await store.ledger.end(id, {

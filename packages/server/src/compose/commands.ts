@@ -1,0 +1,105 @@
+import type { Directory } from "../accounts/directory.ts";
+import { type CommandTable, joinTables } from "../api/command.ts";
+import { attemptCommands } from "../api/commands/attempts.ts";
+import { authenticateCommands } from "../api/commands/authenticate.ts";
+import { clientConfigCommands } from "../api/commands/client-configs.ts";
+import { connectionCommands } from "../api/commands/connections.ts";
+import { groupCommands } from "../api/commands/groups.ts";
+import { hookCommands } from "../api/commands/hooks.ts";
+import { postAuthCommands } from "../api/commands/post-auth.ts";
+import { propertyCommands } from "../api/commands/properties.ts";
+import { settingCommands } from "../api/commands/settings.ts";
+import { userCommands } from "../api/commands/users.ts";
+import { scriptSetting } from "../api/script-setting.ts";
+import type { Pipeline } from "../auth/pipeline.ts";
+import type { ClientConfigs, OpenVpnProfile } from "../client-configs/client-configs.ts";
+import type { Config } from "../config/config.ts";
+import type { Connections } from "../connections/connections.ts";
+import type { AccountLookup } from "../core/account.ts";
+import { SallyportError } from "../core/errors.ts";
+import { Secret } from "../core/secret.ts";
+import type { Hooks } from "../hooks/dispatch.ts";
+import type { ScriptVersions } from "../post-auth/versions.ts";
+import type { Store } from "../store/store.ts";
+
+/** Everything an administrator can have the running daemon do. */
+export function composeCommands(options: {
+  store: Store;
+  accounts: AccountLookup;
+  directory: Directory;
+  versions: ScriptVersions;
+  clientConfigs: ClientConfigs;
+  connections: Connections;
+  hooks: Hooks;
+  pipeline: Pipeline;
+  /** The configuration in force. */
+  live: () => Config;
+}): CommandTable {
+  const { store, accounts, directory, versions, clientConfigs, connections, hooks, pipeline } = options;
+  return joinTables(
+    userCommands({
+      accounts: store.accounts,
+      directory,
+      lookup: accounts,
+      endConnections: async (userId) => {
+        await store.sessions.end({ userId });
+        return await connections.killAll({ userId }, { reason: "disabled", detail: `account ${userId}` });
+      },
+    }),
+    groupCommands({ accounts: store.accounts, directory, lookup: accounts }),
+    propertyCommands({ accounts: store.accounts, directory, lookup: accounts }),
+    settingCommands({
+      settings: store.settings,
+      elsewhere: { "auth.module.post_auth_script": scriptSetting(versions) },
+    }),
+    postAuthCommands({ scripts: versions }),
+    authenticateCommands({ authenticate: authenticateWith(pipeline) }),
+    clientConfigCommands({
+      configs: clientConfigs,
+      issue: ({ userId, profileId, kind }) =>
+        clientConfigs.issueOpenVpn({
+          userId,
+          kind,
+          profile: openVpnProfile(profileId, options.live()),
+        }),
+      endConnections: (connectionId) =>
+        connections.killAll({ connectionId }, { reason: "disabled", detail: "the client config was revoked" }),
+    }),
+    connectionCommands({
+      list: store.ledger.list,
+      get: store.ledger.get,
+      kill: (id, { mayReturn }) =>
+        connections.kill(id, { reason: "admin", detail: "ended by an administrator" }, mayReturn),
+      deliveries: store.deliveries.list,
+    }),
+    hookCommands({ hooks: hooks.operations, connection: store.ledger.get }),
+    attemptCommands({ attempts: store.attempts, ledger: store.ledger }),
+  );
+}
+
+function openVpnProfile(profileId: string, config: Config): OpenVpnProfile {
+  const profile = config.profiles.find(({ id }) => id === profileId);
+  if (profile === undefined) throw new SallyportError("not-found", `there is no profile ${JSON.stringify(profileId)}`);
+  if (profile.tunnel.protocol !== "openvpn" || profile.tunnel.mode !== "managed") {
+    throw new SallyportError("conflict", `the profile ${profileId} has no OpenVPN server of ours`);
+  }
+  const { id, displayName, tunnel } = profile;
+  return { id, displayName, hostName: config.node.hostName, listeners: tunnel.listeners };
+}
+
+function authenticateWith(pipeline: Pipeline): Parameters<typeof authenticateCommands>[0]["authenticate"] {
+  return ({ username, password, clientAddress, challenge }) =>
+    pipeline.decide({
+      kind: "authcli",
+      profileId: null,
+      protocol: null,
+      username,
+      password: challenge ? new Secret(`CRV1::${challenge.stateId}::${challenge.response.reveal()}`) : password,
+      certificate: undefined,
+      clientAddress: clientAddress ?? "127.0.0.1",
+      clientPort: undefined,
+      hardwareAddress: undefined,
+      clientInfo: {},
+      certificateFields: {},
+    });
+}

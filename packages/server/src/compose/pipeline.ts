@@ -1,0 +1,58 @@
+import type { Passwords } from "../accounts/passwords.ts";
+import type { LockOut } from "../auth/lock-out.ts";
+import { localMethod } from "../auth/methods/local.ts";
+import { createPipeline, type Pipeline } from "../auth/pipeline.ts";
+import { checkAccount } from "../auth/steps/check-account.ts";
+import { checkCertificate } from "../auth/steps/check-certificate.ts";
+import { checkLockOut } from "../auth/steps/check-lock-out.ts";
+import { checkMethod } from "../auth/steps/check-method.ts";
+import { decodeCredentials } from "../auth/steps/decode-credentials.ts";
+import { placeInGroup } from "../auth/steps/place-in-group.ts";
+import { resumeChallenge } from "../auth/steps/resume-challenge.ts";
+import { resumeSession } from "../auth/steps/resume-session.ts";
+import { runPostAuth } from "../auth/steps/run-post-auth.ts";
+import type { AccountLookup } from "../core/account.ts";
+import type { Log } from "../core/log.ts";
+import type { PostAuth } from "../core/post-auth.ts";
+import type { Store } from "../store/store.ts";
+
+/** The ordered table of steps that every attempt goes through. */
+export function composePipeline(options: {
+  store: Store;
+  accounts: AccountLookup;
+  passwords: Passwords;
+  postAuth: PostAuth;
+  lockOut: LockOut;
+  log: Log;
+}): Pipeline {
+  const { store, accounts, passwords, postAuth, lockOut, log } = options;
+  const local = localMethod({
+    passwordDigest: async (userId) => (await store.accounts.user(userId))?.passwordDigest,
+    verify: passwords.verify,
+    verifyNobody: passwords.verifyNobody,
+  });
+  return createPipeline({
+    steps: [
+      decodeCredentials,
+      checkCertificate({ clientConfigs: store.clientConfigs }),
+      checkLockOut({ lockOut }),
+      resumeChallenge({ challenges: store.challenges }),
+      resumeSession({ sessions: store.sessions }),
+      checkMethod({
+        methods: [local],
+        defaultMethod: () => store.settings.get("auth.module.type"),
+        accounts,
+        postAuth,
+      }),
+      checkAccount({ accounts }),
+      runPostAuth({ postAuth, accounts }),
+      placeInGroup({ accounts }),
+    ],
+    challenges: store.challenges,
+    record: (attempt) => {
+      store.attempts.record(attempt);
+      lockOut.observe(attempt);
+    },
+    onFault: (attempt, step, error) => log.error({ attempt, step, error }, "a step of an attempt failed"),
+  });
+}
