@@ -2,6 +2,8 @@ import { spawnSync } from "node:child_process";
 import { dirname, resolve } from "node:path";
 import { beginRun, leftovers, networkNames, presentRun, sweep } from "./test-run.ts";
 
+const mostNamed = 20;
+
 /** Runs around all tests: whatever they leave behind is named, removed, and fails the run. */
 export default async function setUp(): Promise<(() => Promise<void>) | undefined> {
   // Each vitest project calls this; the first one owns the run.
@@ -20,6 +22,8 @@ export default async function setUp(): Promise<(() => Promise<void>) | undefined
     const left = await leftovers(run, before);
     await sweep(run);
     finished = true;
-    if (left.length > 0) throw new Error(`The tests left behind:\n  ${left.join("\n  ")}`);
+    const more = left.length > mostNamed ? [`and ${left.length - mostNamed} more`] : [];
+    const named = [...left.slice(0, mostNamed), ...more].map((thing) => `  ${thing.slice(0, 200)}`);
+    if (left.length > 0) throw new Error(`The tests left behind:\n${named.join("\n")}`);
   };
 }

@@ -15,11 +15,10 @@ const hookBody = `case "$VPN_EVENT$VPN_USER_ID" in Cslow*) sleep 6 ;; Cvetoed*) 
 // A client otherwise waits for a minute before it believes that the server is gone.
 const impatient = ["--pull-filter", "ignore", "ping", "--ping", "2", "--ping-restart", "10"];
 
-type Crowd = { lab: Lab; clients: Map<string, Client>; start(names: readonly string[]): Promise<Client[]> };
+type Crowd = { lab: Lab; clients: Map<string, Client> };
 
 /** The daemon, thirty clients connected, and ten that are being put to the hook. */
-async function openCrowd(): Promise<Crowd> {
-  const lab = await openLab({ hookBody });
+async function gatherCrowd(lab: Lab): Promise<Crowd> {
   await lab.daemon.start();
   const configs = new Map<string, string>();
   await inParallel(everybody, 3, async (name) => {
@@ -38,7 +37,7 @@ async function openCrowd(): Promise<Crowd> {
   await until("ten connections to be put to the hook", async () => (await open(lab, "reserved")).length === 10, {
     everyMs: 100,
   });
-  return { lab, clients, start };
+  return { lab, clients };
 }
 
 async function open(lab: Lab, state?: string): Promise<ConnectionRow[]> {
@@ -84,8 +83,8 @@ async function expectCleanEnd({ lab, clients }: Crowd): Promise<void> {
   for (const name of vetoed) {
     expect(clients.get(name)?.timesConnected()).toBe(0);
     const hers = rows.filter((row) => row.userId === name);
-    expect(hers.map((row) => row.endReason)).toEqual(hers.map(() => "rejected"));
-    expect(hers.map((row) => row.bytesIn)).toEqual(hers.map(() => 0));
+    expect(hers.length).toBeGreaterThan(0);
+    expect(hers.filter((row) => row.admittedAt !== null || row.bytesIn !== 0)).toEqual([]);
   }
 }
 
@@ -102,9 +101,9 @@ async function toldSessions(lab: Lab) {
 }
 
 test("the daemon is killed with 30 clients connected and 10 connecting, and started again", async () => {
-  const crowd = await openCrowd();
-  const { lab, clients } = crowd;
-  await using _ = lab;
+  await using lab = await openLab({ hookBody });
+  const crowd = await gatherCrowd(lab);
+  const { clients } = crowd;
   const before = await open(lab, "open");
 
   await lab.daemon.kill();
@@ -134,9 +133,9 @@ test("the daemon is killed with 30 clients connected and 10 connecting, and star
 });
 
 test("openvpn is killed with 30 clients connected and 10 connecting, and comes back by itself", async () => {
-  const crowd = await openCrowd();
-  const { lab, clients } = crowd;
-  await using _ = lab;
+  await using lab = await openLab({ hookBody });
+  const crowd = await gatherCrowd(lab);
+  const { clients } = crowd;
   const before = await open(lab, "open");
 
   const pids = await lab.daemon.openvpnPids();
@@ -161,8 +160,7 @@ test("openvpn is killed with 30 clients connected and 10 connecting, and comes b
 });
 
 test("the daemon is killed again and again while clients come and go", async () => {
-  const lab = await openLab({ hookBody: '[ "$VPN_EVENT" = D ] || sleep 0.3' });
-  await using _ = lab;
+  await using lab = await openLab({ hookBody: '[ "$VPN_EVENT" = D ] || sleep 0.3' });
   const users = sequence("user", 12);
   await lab.daemon.start();
   const configs = await inParallel(users, 3, async (name) => {

@@ -62,6 +62,7 @@ export async function openLab(options: LabOptions = {}): Promise<Lab> {
   const hook = await writeRecordingHook(join(directory, "hook"), options.hookBody);
   const dataDirectory = join(directory, "data");
   const clients: Client[] = [];
+  let clientsBegun = 0;
 
   const sallyport: Lab["sallyport"] = (args, input) => runSallyport(configFile, args, input);
   const succeed: Lab["succeed"] = async (args, input) => {
@@ -112,7 +113,8 @@ export async function openLab(options: LabOptions = {}): Promise<Lab> {
     },
     issue: (user, profile = "office") => succeed(["client-config", "issue", "--user", user, "--profile", profile]),
     client: async (clientOptions) => {
-      const started = await startClient(network, join(directory, `client-${clients.length}`), clientOptions);
+      clientsBegun += 1;
+      const started = await startClient(network, join(directory, `client-${clientsBegun}`), clientOptions);
       clients.push(started);
       return started;
     },

@@ -12,6 +12,7 @@ export type ConnectionRow = {
   state: string;
   ipv4: string | null;
   ipv6: string | null;
+  admittedAt: string | null;
   endReason: string | null;
   endDetail: string | null;
   disconnectEventId: string;
