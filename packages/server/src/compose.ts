@@ -9,6 +9,7 @@ import { openAuthority } from "./client-configs/authority.ts";
 import { createClientConfigs } from "./client-configs/client-configs.ts";
 import { composeCommands } from "./compose/commands.ts";
 import { bindHook } from "./compose/hooks.ts";
+import { composeMethods } from "./compose/methods.ts";
 import { openVpnListeners } from "./compose/openvpn.ts";
 import { composePipeline } from "./compose/pipeline.ts";
 import { refuseWhatNeedsRestart } from "./compose/reload.ts";
@@ -71,7 +72,8 @@ export async function composeDaemon({ config, log }: { config: Config; log: Log 
   const clientConfigs = createClientConfigs({ authority, store: store.clientConfigs });
 
   const lockOut = new LockOut(config.lockOut);
-  const pipeline = composePipeline({ store, accounts, passwords, postAuth, lockOut, log });
+  const methods = composeMethods({ store, passwords, nasIdentifier: node.hostName, log });
+  const pipeline = composePipeline({ store, accounts, methods, postAuth, lockOut, log });
 
   const driver = createOpenVpnDriver({ listeners: await openVpnListeners(config, authority), log });
   const profileOf = (id: string) => live.profiles.find((profile) => profile.id === id);
@@ -132,7 +134,7 @@ export async function composeDaemon({ config, log }: { config: Config; log: Log 
       await driver.stop("end");
       await lifecycle.settled();
       await hooks.stop(lastDeliveriesMs);
-      await postAuth.close();
+      await Promise.all([postAuth.close(), ...methods.map((method) => method.close?.())]);
       await store.close();
     },
   };

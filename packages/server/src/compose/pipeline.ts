@@ -1,6 +1,5 @@
-import type { Passwords } from "../accounts/passwords.ts";
 import type { LockOut } from "../auth/lock-out.ts";
-import { localMethod } from "../auth/methods/local.ts";
+import type { Method } from "../auth/methods/method.ts";
 import { createPipeline, type Pipeline } from "../auth/pipeline.ts";
 import { checkAccount } from "../auth/steps/check-account.ts";
 import { checkCertificate } from "../auth/steps/check-certificate.ts";
@@ -20,17 +19,12 @@ import type { Store } from "../store/store.ts";
 export function composePipeline(options: {
   store: Store;
   accounts: AccountLookup;
-  passwords: Passwords;
+  methods: readonly Method[];
   postAuth: PostAuth;
   lockOut: LockOut;
   log: Log;
 }): Pipeline {
-  const { store, accounts, passwords, postAuth, lockOut, log } = options;
-  const local = localMethod({
-    passwordDigest: async (userId) => (await store.accounts.user(userId))?.passwordDigest,
-    verify: passwords.verify,
-    verifyNobody: passwords.verifyNobody,
-  });
+  const { store, accounts, methods, postAuth, lockOut, log } = options;
   return createPipeline({
     steps: [
       decodeCredentials,
@@ -39,7 +33,7 @@ export function composePipeline(options: {
       resumeChallenge({ challenges: store.challenges }),
       resumeSession({ sessions: store.sessions }),
       checkMethod({
-        methods: [local],
+        methods,
         defaultMethod: () => store.settings.get("auth.module.type"),
         accounts,
         postAuth,
