@@ -129,12 +129,12 @@ test("a SYNCHRONOUS script is never called twice at once, not even while a late 
   await using scripts = await pythonScripts();
   const host = await scripts.host({
     text: [
-      "import os, time",
+      "import fcntl, os, time",
       "SYNCHRONOUS = True",
       "def post_auth(authcred, attributes, authret, info):",
-      "    os.mkdir('lock') if not attributes['client_info'].get('UV_ACT') else None",
-      "    time.sleep(600 if attributes['client_info'].get('UV_ACT') else 0.02)",
-      "    os.rmdir('lock')",
+      "    with open('lock', 'w') as lock:",
+      "        fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)",
+      "        time.sleep(600 if attributes['client_info'].get('UV_ACT') else 0.02)",
       "    return authret",
     ].join("\n"),
   });
@@ -162,26 +162,34 @@ test("closing waits for the calls under way, and refuses new ones", async () => 
   expect(await lives(pidIn(printed))).toBe(false);
 });
 
-test("when the daemon is killed, every process of every script is gone", async () => {
+test.each([
+  ["waits", "pass"],
+  ["keeps the interpreter to itself", "re.match('(a+)+$', 'a' * 60 + 'b')"],
+])("when the daemon is killed, every process of every script is gone, also of one that %s", async (_what, does) => {
   await using scripts = await pythonScripts();
-  const text = `import os, subprocess, time\nCHILD = subprocess.Popen(["sleep", "600"], start_new_session=True)\n${waiting.replace("os.getcwd()", "CHILD.pid")}`;
-  const loader = new URL("../../../src/runner/python/loader.ts", import.meta.url).href;
+  const text = [
+    "import os, re, subprocess, time",
+    "CHILD = subprocess.Popen(['sleep', '600'], start_new_session=True)",
+    "def post_auth(authcred, attributes, authret, info):",
+    "    os.write(1, b'%d %d' % (os.getpid(), CHILD.pid))",
+    `    ${does}`,
+    "    time.sleep(600)",
+  ].join("\n");
   const own = await scripts.host({ text: waiting });
   const directory = (await own.call(callOf())).printed.trim().split(" ")[1];
+  const loader = new URL("../../../src/runner/python/loader.ts", import.meta.url).href;
   const program = `
     const { createPythonLoader } = await import(${JSON.stringify(loader)});
-    const log = { debug() {}, info() {}, warn() {}, error() {} };
+    const log = { debug() {}, info: ({ printed }) => console.log(printed), warn() {}, error() {} };
     const load = createPythonLoader({ python: ${JSON.stringify(python)}, workingDirectory: ${JSON.stringify(directory)}, log });
     const { host } = await load({ name: "script", text: ${JSON.stringify(text)} });
-    const call = ${JSON.stringify(callOf())};
-    console.log((await host.call(call)).printed.trim());
-    await host.call({ ...call, arguments: ${JSON.stringify(callOf({ act: "never" }).arguments)}, deadlineMs: 600_000 });
+    await host.call(${JSON.stringify({ ...callOf(), deadlineMs: 600_000 })});
   `;
   const daemon = spawn(process.execPath, ["--input-type=module", "-e", program], {
     stdio: ["ignore", "pipe", "inherit"],
   });
   const lines = createInterface({ input: daemon.stdout });
-  const [line] = (await new Promise<string[]>((resolve) => lines.once("line", (text) => resolve([text])))) as [string];
+  const line = await new Promise<string>((resolve) => lines.once("line", resolve));
   const pids = line.split(" ").map(Number);
   expect(pids.length).toBe(2);
   for (const pid of pids) expect(await lives(pid)).toBe(true);
