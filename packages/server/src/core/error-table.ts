@@ -307,6 +307,13 @@ export const errorTable = {
     "The database cannot be read or written.",
     "Check disk space and the database's health; connections already open stay up.",
   ),
+  "network-failed": denial(
+    "outage",
+    503,
+    "The server could not set up your connection. Please tell your administrator.",
+    "Routes or rules for a connection could not be put into the kernel, so it was not let in.",
+    "The reason holds what nft or ip said; `sallyport doctor` checks what they need.",
+  ),
   "driver-failed": fault(
     "outage",
     503,

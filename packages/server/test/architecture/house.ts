@@ -23,6 +23,7 @@ type Floor =
 const peers = ["accounts", "auth", "post-auth", "connections", "hooks", "client-configs", "client-scripts"];
 const ports: Record<string, string> = {
   "drivers/driver.ts": "drivers",
+  "network/network.ts": "network",
   "runner/runner.ts": "runner",
   "store/store.ts": "store",
 };
@@ -40,7 +41,7 @@ export function placeOf(path: string): Place | undefined {
   }
   if (ports[inside] !== undefined) return { floor: "port", room: ports[inside] };
   if (top === "radius") return { floor: "port", room: "radius" };
-  if (top === "drivers" || top === "runner") {
+  if (top === "drivers" || top === "network" || top === "runner") {
     // drivers/openvpn/ is a room of its own; a file beside the port serves all rooms of that port.
     return { floor: "adapter", room: rest.length > 2 ? `${top}/${rest[1]}` : top };
   }
