@@ -12,13 +12,14 @@ const everybody = [...inside, ...slow, ...vetoed];
 // The slow ones and the vetoed ones are still being asked when something dies.
 const hookBody = `case "$VPN_EVENT$VPN_USER_ID" in Cslow*) sleep 6 ;; Cvetoed*) sleep 6; exit 1 ;; esac`;
 
-// A client otherwise waits for a minute before it believes that the server is gone.
-const impatient = ["--pull-filter", "ignore", "ping", "--ping", "2", "--ping-restart", "10"];
+// A client otherwise waits for a minute before it believes that the server is gone; one that is idle hears of it every
+// ten seconds.
+const impatient = ["--pull-filter", "ignore", "ping", "--ping", "5", "--ping-restart", "25"];
 
 type Crowd = { lab: Lab; clients: Map<string, Client> };
 
 /** The daemon, thirty clients connected, and ten that are being put to the hook. */
-async function gatherCrowd(lab: Lab): Promise<Crowd> {
+async function gatherCrowd(lab: Lab, extra: readonly string[] = []): Promise<Crowd> {
   await lab.daemon.start();
   const configs = new Map<string, string>();
   await inParallel(everybody, 3, async (name) => {
@@ -28,7 +29,7 @@ async function gatherCrowd(lab: Lab): Promise<Crowd> {
   const clients = new Map<string, Client>();
   const start = (names: readonly string[]) =>
     inParallel(names, 5, async (user) => {
-      const client = await lab.client({ ovpnText: configs.get(user) ?? "", user, password, extra: impatient });
+      const client = await lab.client({ ovpnText: configs.get(user) ?? "", user, password, extra });
       clients.set(user, client);
       return client;
     });
@@ -134,7 +135,7 @@ test("the daemon is killed with 30 clients connected and 10 connecting, and star
 
 test("openvpn is killed with 30 clients connected and 10 connecting, and comes back by itself", async () => {
   await using lab = await openLab({ hookBody });
-  const crowd = await gatherCrowd(lab);
+  const crowd = await gatherCrowd(lab, impatient);
   const { clients } = crowd;
   const before = await open(lab, "open");
 
@@ -173,7 +174,7 @@ test("the daemon is killed again and again while clients come and go", async () 
     const calledBefore = (await lab.hook.calls()).length;
     const joining = users.slice(round * 2, round * 2 + 2).map(async (user, i) => {
       const ovpnText = configs[round * 2 + i] ?? "";
-      clients.set(user, await lab.client({ ovpnText, user, password, extra: impatient }));
+      clients.set(user, await lab.client({ ovpnText, user, password }));
     });
     const leaving = clients.get(users[round - 1] ?? "")?.stop();
     await until("a hook to have begun", async () => (await lab.hook.calls()).length > calledBefore);
