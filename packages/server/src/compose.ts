@@ -17,6 +17,7 @@ import { createScriptLoaders } from "./compose/scripts.ts";
 import { openStore } from "./compose/store.ts";
 import type { Config } from "./config/config.ts";
 import { Connections } from "./connections/connections.ts";
+import { startHousekeeping } from "./connections/housekeeping.ts";
 import { reconcile } from "./connections/reconcile.ts";
 import { parseRange } from "./core/address-range.ts";
 import type { Log } from "./core/log.ts";
@@ -40,6 +41,7 @@ const mostAttempts = 2_000;
 /** What an attempt may take beside scripts and hooks. */
 const otherWorkMs = 5_000;
 const lastDeliveriesMs = 4_000;
+const keepAttemptsDays = 90;
 
 /** Reads the whole configuration and hands every stage what it needs: the one place that names adapters. */
 export async function composeDaemon({ config, log }: { config: Config; log: Log }): Promise<Daemon> {
@@ -110,15 +112,18 @@ export async function composeDaemon({ config, log }: { config: Config; log: Log 
     connections,
     hooks,
     pipeline,
+    postAuth,
     live: () => live,
   });
 
+  let housekeeping: ReturnType<typeof startHousekeeping> | undefined;
   let admin: Awaited<ReturnType<typeof serveAdminSocket>> | undefined;
   return {
     async start() {
       await hooks.start();
       await postAuth.reload();
       await driver.start(lifecycle.events);
+      housekeeping = startHousekeeping({ connections, store, keepAttemptsDays, log });
       admin = await serveAdminSocket({ path: join(dataDirectory, "admin.sock"), commands, log });
     },
     reload(next) {
@@ -129,6 +134,7 @@ export async function composeDaemon({ config, log }: { config: Config; log: Log 
     },
     async stop() {
       await admin?.close();
+      housekeeping?.stop();
       hooks.endVetoes();
       connections.endingAll({ reason: "shutdown", detail: null });
       await driver.stop("end");

@@ -92,6 +92,7 @@ function emptyFindings(request: AuthRequest): Findings {
     credentials: { username: undefined, password: undefined, staticResponse: undefined, challenge: undefined },
     userId: request.username ?? null,
     configOwner: null,
+    configKind: null,
     terms: { loaded: false, authNull: false, groupSelect: false },
     method: null,
     methodReason: "",

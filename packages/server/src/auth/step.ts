@@ -6,6 +6,7 @@ import type { GroupSnapshot, Properties } from "../core/properties.ts";
 import type { Secret } from "../core/secret.ts";
 import type { VpnSession } from "../core/session.ts";
 import type { AccessRequest } from "../core/vpn-event.ts";
+import type { ClientConfigKind } from "../store/store.ts";
 
 /** Who asks, and for what: a VPN daemon's request, or an administrator's try on the command line. */
 export type AuthRequest = Omit<AccessRequest, "kind" | "tunnel" | "protocol"> & {
@@ -23,6 +24,7 @@ export type Findings = {
   userId: string | null;
   /** A client config that belongs to one user makes it work for that user alone. */
   configOwner: string | null;
+  configKind: ClientConfigKind | null;
   terms: PostAuthTerms;
   method: AuthMethod | null;
   methodReason: string;

@@ -12,13 +12,15 @@ import { settingCommands } from "../api/commands/settings.ts";
 import { userCommands } from "../api/commands/users.ts";
 import { scriptSetting } from "../api/script-setting.ts";
 import type { Pipeline } from "../auth/pipeline.ts";
-import type { ClientConfigs, OpenVpnProfile } from "../client-configs/client-configs.ts";
+import type { ClientConfigs, OpenVpnProfile, StaticChallenge } from "../client-configs/client-configs.ts";
 import type { Config } from "../config/config.ts";
 import type { Connections } from "../connections/connections.ts";
 import type { AccountLookup } from "../core/account.ts";
 import { SallyportError } from "../core/errors.ts";
 import { Secret } from "../core/secret.ts";
 import type { Hooks } from "../hooks/dispatch.ts";
+import type { PostAuthGate } from "../post-auth/gate.ts";
+import type { ActiveScript } from "../post-auth/generation.ts";
 import type { ScriptVersions } from "../post-auth/versions.ts";
 import type { Store } from "../store/store.ts";
 
@@ -32,6 +34,7 @@ export function composeCommands(options: {
   connections: Connections;
   hooks: Hooks;
   pipeline: Pipeline;
+  postAuth: PostAuthGate;
   /** The configuration in force. */
   live: () => Config;
 }): CommandTable {
@@ -56,11 +59,12 @@ export function composeCommands(options: {
     authenticateCommands({ authenticate: authenticateWith(pipeline) }),
     clientConfigCommands({
       configs: clientConfigs,
-      issue: ({ userId, profileId, kind }) =>
-        clientConfigs.issueOpenVpn({
+      issue: async ({ userId, profileId, kind }) =>
+        await clientConfigs.issueOpenVpn({
           userId,
           kind,
           profile: openVpnProfile(profileId, options.live()),
+          staticChallenge: staticChallengeOf(await options.postAuth.scripts()),
         }),
       endConnections: (connectionId) =>
         connections.killAll({ connectionId }, { reason: "disabled", detail: "the client config was revoked" }),
@@ -75,6 +79,14 @@ export function composeCommands(options: {
     hookCommands({ hooks: hooks.operations, connection: store.ledger.get }),
     attemptCommands({ attempts: store.attempts, ledger: store.ledger }),
   );
+}
+
+/** The question of the first script that asks one together with the password (`STATIC_CHALLENGE`). */
+function staticChallengeOf(scripts: readonly ActiveScript[]): StaticChallenge | undefined {
+  for (const { facts } of scripts) {
+    if (facts?.staticChallenge) return { text: facts.staticChallenge, echo: facts.staticChallengeEcho };
+  }
+  return undefined;
 }
 
 function openVpnProfile(profileId: string, config: Config): OpenVpnProfile {

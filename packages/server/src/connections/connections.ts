@@ -78,6 +78,7 @@ export class Connections {
         reservedAt: now,
         admittedAt: null,
         establishedAt: null,
+        expiresAt: expiryOf(decision, profile, now),
         endedAt: null,
         endReason: null,
         endDetail: null,
@@ -183,6 +184,22 @@ export class Connections {
     return true;
   }
 
+  /** Ends whoever is past their time. Whoever may come back is asked to sign in again; `prop_expire_halt` is for good. */
+  async expire(now: Date = new Date()): Promise<number> {
+    const { ledger, nodeNumber } = this.#options;
+    const expired = await ledger.expired({ nodeNumber, now: now.toISOString() });
+    const ended = await Promise.all(
+      expired.map(({ id, expiresAt, properties }) =>
+        this.kill(
+          id,
+          { reason: "expired", detail: `it lasted until ${expiresAt}` },
+          properties.prop_expire_halt !== "true",
+        ),
+      ),
+    );
+    return ended.filter(Boolean).length;
+  }
+
   /** Ends all that a filter finds: a user's when the account is disabled, a client config's when it is revoked. */
   async killAll(which: { userId?: string; connectionId?: string }, end: End): Promise<number> {
     const unfinished = await this.#options.ledger.unfinished({ nodeNumber: this.#options.nodeNumber });
@@ -279,6 +296,15 @@ export class Connections {
 }
 
 const lingering: End = { reason: "replaced", detail: null };
+
+/** The end of the session the user signed in to, or what the profile allows any connection, whichever comes first. */
+function expiryOf(decision: Allow, profile: ConnectionProfile, now: string): string | null {
+  if (decision.authMethod === "autologin") return null;
+  const most =
+    profile.sessionExpiryMs === null ? null : new Date(Date.parse(now) + profile.sessionExpiryMs).toISOString();
+  const ends = [decision.session?.expiresAt ?? null, most].filter((end) => end !== null);
+  return ends.sort()[0] ?? null;
+}
 
 /** The property `prop_max_connections`; anything but a whole number from 1 sets no limit. */
 function connectionLimit(properties: Properties): number | null {

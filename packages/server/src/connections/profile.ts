@@ -8,6 +8,8 @@ export type ConnectionProfile = {
   ranges: { ipv4: AddressRange | null; ipv6: AddressRange | null };
   routes: readonly string[];
   dns: readonly string[];
+  /** Null: no limit. */
+  sessionExpiryMs: number | null;
 };
 
 export function tunnelOf(connection: Pick<Connection, "profileId" | "listener" | "tunnelKey">): Tunnel {

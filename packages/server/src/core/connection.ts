@@ -45,6 +45,8 @@ export type Connection = {
   reservedAt: string;
   admittedAt: string | null;
   establishedAt: string | null;
+  /** When it is ended as `expired`; null: it lasts as long as it likes. */
+  expiresAt: string | null;
   endedAt: string | null;
   endReason: EndReason | null;
   /** What an administrator wants to know beside the reason: who refused, which failure. */

@@ -64,6 +64,13 @@ export const errorTable = {
     "The user has as many connections as prop_max_connections allows.",
     "See them with `sallyport connection list --user NAME`, end one, or raise prop_max_connections.",
   ),
+  "autologin-not-allowed": denial(
+    "policy",
+    403,
+    "This device may not connect without a sign-in.",
+    "An auto-login client config was used, and prop_autologin is not true for its user.",
+    "Set it with `sallyport property set --user NAME prop_autologin true`, or issue a user-locked client config.",
+  ),
   "account-disabled": denial(
     "policy",
     403,

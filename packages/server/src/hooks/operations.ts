@@ -125,6 +125,7 @@ function madeUp({ node, clock }: Options): Connection {
     reservedAt: at(61),
     admittedAt: at(61),
     establishedAt: at(60),
+    expiresAt: null,
     endedAt: at(0),
     endReason: "client",
     endDetail: null,

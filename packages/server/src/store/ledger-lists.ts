@@ -4,7 +4,9 @@ import type { Tables } from "./schema.ts";
 import type { Ledger } from "./store.ts";
 
 /** The reading half of the ledger. */
-export function connectionLists(query: Kysely<Tables>): Pick<Ledger, "get" | "byTunnel" | "unfinished" | "list"> {
+export function connectionLists(
+  query: Kysely<Tables>,
+): Pick<Ledger, "get" | "byTunnel" | "unfinished" | "expired" | "list"> {
   const rows = () => query.selectFrom("connections").selectAll();
   // Written into the SQL, not bound: only then does an engine use the index of unfinished rows.
   const unfinished = sql<boolean>`finished = 0`;
@@ -31,6 +33,11 @@ export function connectionLists(query: Kysely<Tables>): Pick<Ledger, "get" | "by
       if (profileId !== undefined) select = select.where("profile_id", "=", profileId);
       if (listener !== undefined) select = select.where("listener", "=", listener);
       return (await select.execute()).map(connectionOf);
+    },
+
+    async expired({ nodeNumber, now }) {
+      const select = rows().where("node_number", "=", nodeNumber).where(unfinished).where("ended_at", "is", null);
+      return (await select.where("expires_at", "<=", now).execute()).map(connectionOf);
     },
 
     async list({ userId, profileId, open, since, limit }) {

@@ -111,6 +111,7 @@ export type ConnectionTable = {
   reserved_at: string;
   admitted_at: string | null;
   established_at: string | null;
+  expires_at: string | null;
   /** Set exactly where `state` is `ended`: indexes of what is not ended are built on it. */
   ended_at: string | null;
   end_reason: EndReason | null;

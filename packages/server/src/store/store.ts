@@ -214,6 +214,8 @@ export interface Ledger {
   byTunnel(tunnel: { profileId: string; listener: string; key: string }): Promise<Connection | undefined>;
   /** Not ended, or still holding an address, on this node. */
   unfinished(filter: { nodeNumber: number; profileId?: string; listener?: string }): Promise<Connection[]>;
+  /** Not ended on this node, and past their time. */
+  expired(filter: { nodeNumber: number; now: string }): Promise<Connection[]>;
   /** Newest first. `open` true: not ended. */
   list(filter: {
     userId?: string;

@@ -220,6 +220,24 @@ describe("the auth pipeline", () => {
     expect(await codeOf({ users }, { password: new Secret("wrong") })).toBe("wrong-credentials");
   });
 
+  it("lets an auto-login device in by its certificate, where its user may", async () => {
+    const devices: ClientConfig[] = [{ ...device, kind: "auto-login" }];
+    const bare = { username: undefined, password: undefined };
+    expect(await codeOf({ devices }, bare)).toBe("autologin-not-allowed");
+    const users = { alice: { properties: { prop_autologin: "true" } } };
+    const { decide, inputs } = pipeline({ devices, users, script: () => ({}) });
+    expect(await decide(request(bare))).toMatchObject({ outcome: "allow", authMethod: "autologin", userId: "alice" });
+    expect(inputs[0]?.info.auth_method).toBe("autologin");
+  });
+
+  it("lets anybody with credentials use a server-locked device", async () => {
+    const devices: ClientConfig[] = [{ ...device, userId: null, kind: "server-locked" }];
+    const users = { alice: { password: "right" }, bob: { password: "right" } };
+    const { decide } = pipeline({ devices, users });
+    expect(await decide(request({ username: "bob" }))).toMatchObject({ outcome: "allow", userId: "bob" });
+    expect(await codeOf({ devices, users }, { username: undefined, password: undefined })).toBe("credentials-missing");
+  });
+
   it("takes a static challenge's answer apart", async () => {
     const b64 = (text: string) => Buffer.from(text).toString("base64");
     const { decide, inputs } = pipeline({ script: () => ({}) });

@@ -14,6 +14,7 @@ const profile: ConnectionProfile = {
   ranges: { ipv4: range("10.42.0.0/20"), ipv6: range("fd42:1::/64") },
   routes: [],
   dns: [],
+  sessionExpiryMs: null,
 };
 const eng = { name: "eng", properties: {}, subnets: ["10.50.0.0/24", "10.51.0.0/24"] };
 const groupSubnets = [range("10.50.0.0/24"), range("10.51.0.0/24"), range("10.60.0.0/28"), range("10.42.8.0/24")];

@@ -45,7 +45,13 @@ function restarted(): Connections {
       },
     },
     nodeNumber: 0,
-    profile: (id) => ({ id, ranges: { ipv4: parseRange("10.42.0.0/29") ?? null, ipv6: null }, routes: [], dns: [] }),
+    profile: (id) => ({
+      id,
+      ranges: { ipv4: parseRange("10.42.0.0/29") ?? null, ipv6: null },
+      routes: [],
+      dns: [],
+      sessionExpiryMs: null,
+    }),
     groupSubnets: async () => [],
     hooks: { observers: () => ["observer"], subscribers: () => ["veto", "observer"] },
     queued: () => {},
@@ -160,6 +166,41 @@ describe("a connection", () => {
     await connections.admit(connection, decision());
     await connections.notAdmitted(connection, new SallyportError("connection-ended", "gone"));
     expect(await store.ledger.unfinished({ nodeNumber: 0 })).toEqual([]);
+  });
+});
+
+describe("a connection past its time", () => {
+  const session = (expiresAt: string) => ({
+    ...{
+      id: "s",
+      userId: "alice",
+      signedInAs: "alice",
+      profileId: "office",
+      connectionId: "cn-a",
+      createdAt: "",
+      states: {},
+    },
+    expiresAt,
+  });
+  const expiring = async (authMethod: Allow["authMethod"]) => {
+    const allow = { ...decision(), authMethod, session: session("2026-01-01T00:00:10.000Z") };
+    const result = await connections.open(request("a"), allow);
+    if ("refused" in result) throw new Error(result.reason);
+    await connections.admit(result.connection, allow);
+    return result.connection;
+  };
+
+  it("ends as expired, and not before", async () => {
+    const { id } = await expiring("local");
+    expect(await connections.expire(new Date("2026-01-01T00:00:09Z"))).toBe(0);
+    expect(await connections.expire(new Date("2026-01-01T00:00:10Z"))).toBe(1);
+    expect(await row(id)).toMatchObject({ state: "ended", endReason: "expired" });
+    expect(await connections.expire(new Date("2026-01-01T00:00:11Z"))).toBe(0);
+  });
+
+  it("is never an auto-login one", async () => {
+    await expiring("autologin");
+    expect(await connections.expire(new Date("2036-01-01T00:00:00Z"))).toBe(0);
   });
 });
 

@@ -66,6 +66,7 @@ export async function reserve(store: Store, changes: Partial<Connection> = {}): 
       reservedAt: new Date().toISOString(),
       admittedAt: null,
       establishedAt: null,
+      expiresAt: null,
       endedAt: null,
       endReason: null,
       endDetail: null,

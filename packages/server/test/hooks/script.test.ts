@@ -34,6 +34,7 @@ const connection: Connection = {
   reservedAt: "2026-01-02T03:04:04.000Z",
   admittedAt: "2026-01-02T03:04:05.000Z",
   establishedAt: "2026-01-02T03:04:06.500Z",
+  expiresAt: null,
   endedAt: "2026-01-02T03:05:06.400Z",
   endReason: "expired",
   endDetail: null,

@@ -34,7 +34,11 @@ export function checkCertificate(options: { clientConfigs: Pick<ClientConfigStor
           { userId: credentials.username },
         );
       }
-      return passed(`client config ${config.id}, ${config.kind}`, { ...found, configOwner: config.userId });
+      return passed(`client config ${config.id}, ${config.kind}`, {
+        ...found,
+        configOwner: config.userId,
+        configKind: config.kind,
+      });
     },
   };
 }

@@ -23,6 +23,7 @@ export function checkMethod(options: {
         return passed("the session's token stands for them", { terms: await options.postAuth.terms() });
       }
       if (answered) return { outcome: "skipped", detail: "the credentials were accepted before the question was put" };
+      if (findings.configKind === "auto-login") return await autologin(findings.configOwner);
       const { username, password } = credentials;
       if (username === undefined || password === undefined) {
         return denied("credentials-missing", "no user name or no password was sent");
@@ -46,6 +47,22 @@ export function checkMethod(options: {
       return outcomeOf(result, { userId: username, method: method.name, terms });
     },
   };
+
+  /** The certificate alone lets in whoever may have such a device; what is typed beside it is not looked at. */
+  async function autologin(owner: string | null): Promise<StepOutcome> {
+    if (owner === null) return denied("internal", "an auto-login client config belongs to nobody");
+    const { properties } = await options.accounts.resolve(owner);
+    if (properties.prop_autologin !== "true") {
+      return denied("autologin-not-allowed", `prop_autologin is not true for ${owner}`, { userId: owner });
+    }
+    const reason = "the auto-login certificate was accepted";
+    return passed(reason, {
+      userId: owner,
+      method: "autologin",
+      methodReason: reason,
+      terms: await options.postAuth.terms(),
+    });
+  }
 
   /** The method that asked goes on with the answer. */
   async function resumed(findings: Findings, answered: NonNullable<Findings["answered"]>): Promise<StepOutcome> {

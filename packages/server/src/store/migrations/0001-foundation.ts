@@ -129,6 +129,7 @@ async function connections(db: Kysely<unknown>): Promise<void> {
     .addColumn("reserved_at", "text", (c) => c.notNull())
     .addColumn("admitted_at", "text")
     .addColumn("established_at", "text")
+    .addColumn("expires_at", "text")
     .addColumn("ended_at", "text")
     .addColumn("end_reason", "text")
     .addColumn("end_detail", "text")

@@ -59,6 +59,7 @@ export function ledgerSuite(open: OpenStore): void {
           endReason: "rejected",
           admittedAt: null,
           establishedAt: null,
+          expiresAt: null,
           bytesIn: 0,
         });
         expect(await accounts.properties({ kind: "user", name: "alice" })).toEqual({});

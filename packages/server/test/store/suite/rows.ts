@@ -54,6 +54,7 @@ export function aConnection(given: Partial<Connection> = {}): Reservation["conne
     reservedAt: at(0),
     admittedAt: null,
     establishedAt: null,
+    expiresAt: null,
     endedAt: null,
     endReason: null,
     endDetail: null,

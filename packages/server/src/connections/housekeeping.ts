@@ -1,0 +1,40 @@
+import type { Log } from "../core/log.ts";
+import type { Store } from "../store/store.ts";
+import type { Connections } from "./connections.ts";
+
+const expireEveryMs = 5_000;
+const pruneEveryMs = 60 * 60_000;
+const dayMs = 24 * 60 * 60_000;
+
+/**
+ * What time does by itself: connections past their time end, and what nobody needs any more is deleted. Each part may
+ * run twice at once, here or on another node, and nothing is lost when it fails: the next round does it.
+ */
+export function startHousekeeping(options: {
+  connections: Pick<Connections, "expire">;
+  store: Pick<Store, "attempts" | "challenges" | "sessions">;
+  keepAttemptsDays: number;
+  log: Log;
+}): { stop(): void } {
+  const { connections, store, log } = options;
+  const every = (ms: number, what: string, work: () => Promise<unknown>) => {
+    let busy = false;
+    const round = async () => {
+      if (busy) return;
+      busy = true;
+      await work().catch((error: unknown) => log.error({ error }, `housekeeping could not ${what}; it will try again`));
+      busy = false;
+    };
+    return setInterval(() => void round(), ms);
+  };
+  const timers = [
+    every(expireEveryMs, "end expired connections", () => connections.expire()),
+    every(pruneEveryMs, "delete what is past its time", async () => {
+      const now = new Date();
+      await store.challenges.prune(now.toISOString());
+      await store.sessions.prune(now.toISOString());
+      await store.attempts.prune(new Date(now.getTime() - options.keepAttemptsDays * dayMs).toISOString());
+    }),
+  ];
+  return { stop: () => timers.forEach(clearInterval) };
+}
