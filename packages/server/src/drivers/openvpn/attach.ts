@@ -3,16 +3,20 @@ import type { Log } from "../../core/log.ts";
 import type { DriverEvents } from "../driver.ts";
 import type { Clients } from "./clients.ts";
 import { listCommand, plainCommand } from "./commands.ts";
-import { ManagementConnection, type Reply } from "./management.ts";
+import { ManagementConnection, type ManagementOptions, type Reply } from "./management.ts";
 import type { Message } from "./messages.ts";
 import { type ListedClient, parseStatus } from "./status-list.ts";
 
 export type AttachOptions = {
   socketPath: string;
-  /** The process that must be at the other end. */
-  pid: number;
-  /** Whether this same process was attached before. */
-  sameDaemon: boolean;
+  connect?: ManagementOptions["connect"];
+  /**
+   * Whether this is the process, with the same numbers for its clients, that was attached before.
+   * @throws SallyportError `driver-failed` where it is not one to attach to
+   */
+  identify: (server: ServerIdentity) => Promise<boolean>;
+  /** Whether the server shall wait for nobody when it restarts itself. */
+  holdOff: boolean;
   where: { profileId: string; listener: string };
   byteCountEverySeconds: number;
   deadlineMs: number;
@@ -23,6 +27,9 @@ export type AttachOptions = {
   onClose: () => void;
   log: Log;
 };
+
+/** What a server says of itself. `since`: when its present state began; it numbers its clients anew after a restart. */
+export type ServerIdentity = { pid: string; version: string; since: string };
 
 /** What OpenVPN says while the tunnels are being reported is kept up to here; beyond that it is attached anew. */
 const mostHeld = 100_000;
@@ -40,6 +47,7 @@ export async function attach(options: AttachOptions): Promise<void> {
   let beforeList = 0;
   const connection = await ManagementConnection.open({
     socketPath: options.socketPath,
+    connect: options.connect,
     deadlineMs: options.deadlineMs,
     onMessage: (message) => {
       if (held === undefined) return handle(clients, message, log);
@@ -53,37 +61,35 @@ export async function attach(options: AttachOptions): Promise<void> {
   try {
     const questions = [
       plainCommand("pid"),
+      listCommand("version"),
       plainCommand("state", "on"),
-      plainCommand("hold", "off"),
       plainCommand("bytecount", options.byteCountEverySeconds),
+      ...(options.holdOff ? [plainCommand("hold", "off")] : []),
+      listCommand("state"),
       listCommand("status", 3),
     ];
     const replies = await connection.send(questions, () => {
       beforeList = held?.length ?? 0;
     });
-    if (replies[0]?.text !== `SUCCESS: pid=${options.pid}`) {
-      throw new SallyportError(
-        "driver-failed",
-        `another process answers at ${options.socketPath}: ${replies[0]?.text}`,
-      );
-    }
-    const listed = readList(replies[4]);
+    const identity = readIdentity(replies[0], replies[1], replies.at(-2));
+    const sameDaemon = await options.identify(identity);
+    const listed = readList(replies.at(-1));
     const questionsAgain = stillOpen(held.splice(0, beforeList), listed);
 
     const asked = new Set(questionsAgain.map((message) => message.event.cid));
     const forgotten = listed.filter((one) => noAddressYet(one) && one.commonName !== "UNDEF" && !asked.has(one.cid));
     // Their keys are known only until the table is taken over.
-    const keys = forgotten.map(({ cid }) => (options.sameDaemon ? clients.keyOf(cid) : undefined));
+    const keys = forgotten.map(({ cid }) => (sameDaemon ? clients.keyOf(cid) : undefined));
     for (const [index, { cid }] of forgotten.entries()) await clients.sendBack(cid, keys[index]);
 
     const { tunnels, askAgain } = clients.adopt(
       listed.filter((one) => !noAddressYet(one)),
-      options.sameDaemon,
+      sameDaemon,
     );
-    await events.attached({ ...where, sameDaemon: options.sameDaemon }, tunnels);
+    await events.attached({ ...where, sameDaemon }, tunnels);
     await connection.send([plainCommand("hold", "release")]);
     log.info(
-      { ...where, pid: options.pid, tunnels: tunnels.length, sentBack: forgotten.length },
+      { ...where, pid: identity.pid, tunnels: tunnels.length, sentBack: forgotten.length },
       "attached to openvpn",
     );
 
@@ -101,6 +107,14 @@ function readList(reply: Reply | undefined): ListedClient[] {
   if (reply?.ok === true) return parseStatus(reply.lines);
   if (reply?.text.includes("not supported by the current daemon mode")) return [];
   throw new SallyportError("driver-failed", `OpenVPN does not list its clients: ${reply?.text ?? "it did not reply"}`);
+}
+
+function readIdentity(pid?: Reply, version?: Reply, state?: Reply): ServerIdentity {
+  return {
+    pid: /^SUCCESS: pid=(\d+)$/.exec(pid?.text ?? "")?.[1] ?? "",
+    version: /^OpenVPN Version: OpenVPN (\S+)/m.exec(version?.lines.join("\n") ?? "")?.[1] ?? "",
+    since: state?.lines.at(-1)?.split(",")[0] ?? "",
+  };
 }
 
 type Question = Extract<Message, { kind: "client" }>;

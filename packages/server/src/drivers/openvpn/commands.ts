@@ -1,7 +1,14 @@
 import { parseAddress, parseRange } from "../../core/address-range.ts";
 import { SallyportError } from "../../core/errors.ts";
 import type { Admission, Question } from "../driver.ts";
-import { mostClientTextBytes, mostCommandLineBytes, mostConfigLineBytes, quoteText, quoteWord } from "./quoting.ts";
+import {
+  mostClientTextBytes,
+  mostCommandLineBytes,
+  mostConfigLineBytes,
+  onOneLine,
+  quoteText,
+  quoteWord,
+} from "./quoting.ts";
 
 /** One command and what its reply looks like: a line of `SUCCESS:` or `ERROR:`, or lines up to `END`. */
 export type Command = { lines: readonly string[]; reply: "line" | "list" };
@@ -217,14 +224,15 @@ function plainReason(clientReason: string): string {
 /** Ends a tunnel that is up: the client is told, the server itself lets go within 6 s. */
 export function killClient(cid: number, options: { mayReturn: boolean; clientReason: string | null }): Told {
   const word = options.mayReturn ? "RESTART" : "HALT";
+  const original = options.clientReason ?? "";
   // What stands in square brackets at the beginning is flags to the client.
-  const reason = options.clientReason?.replace(/^\s*\[/, "(") ?? null;
-  const message = quoteText(reason === null ? word : `${word},${reason}`, {
+  const reason = onOneLine(original).replace(/^\s*\[/, "(");
+  const message = quoteText(reason === "" ? word : `${word},${reason}`, {
     mostBytes: mostClientTextBytes,
     mostQuotedBytes: mostCommandLineBytes - 32,
   });
   return {
     commands: [{ lines: [`client-kill ${cid} ${message.text}`], reply: "line" }],
-    altered: message.altered ? [{ what: "client reason", original: reason ?? "" }] : [],
+    altered: message.altered || reason !== original ? [{ what: "client reason", original }] : [],
   };
 }

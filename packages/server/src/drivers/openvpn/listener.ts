@@ -216,11 +216,15 @@ export class Listener {
 
   async #attach(server: ServerProcess, clients: Clients, events: DriverEvents, onClose: () => void): Promise<void> {
     const { directory, pollIntervalMs = 30_000 } = this.#options;
-    const sameDaemon = await wasAttached(directory, server);
     const attached = attach({
       socketPath: listenerFiles(directory).socket,
-      pid: server.pid,
-      sameDaemon,
+      identify: async ({ pid }) => {
+        if (pid !== `${server.pid}`) {
+          throw new SallyportError("driver-failed", `another process answers at the socket of ${server.pid}: ${pid}`);
+        }
+        return await wasAttached(directory, server);
+      },
+      holdOff: true,
       where: this.#where,
       byteCountEverySeconds: Math.max(1, Math.round(pollIntervalMs / 1_000)),
       deadlineMs: replyDeadlineMs,

@@ -9,7 +9,10 @@ import { Decoder, type Message } from "./messages.ts";
 export type Reply = { ok: boolean; text: string; lines: readonly string[] };
 
 export type ManagementOptions = {
+  /** Also what the connection is called in messages. */
   socketPath: string;
+  /** Makes the connection, where that takes more than opening `socketPath`. */
+  connect?: (() => Promise<Socket>) | undefined;
   /** For the greeting, and for each reply: an OpenVPN that takes longer is given up. */
   deadlineMs: number;
   /** Whatever is no reply, in order. */
@@ -55,11 +58,7 @@ export class ManagementConnection {
    * @throws SallyportError `driver-failed` where nobody greets in time
    */
   static async open(options: ManagementOptions): Promise<ManagementConnection> {
-    const socket = createConnection(options.socketPath);
-    await new Promise<void>((resolve, reject) => {
-      socket.once("connect", resolve);
-      socket.once("error", reject);
-    });
+    const socket = await (options.connect ?? (() => connectTo({ path: options.socketPath })))();
     const connection = new ManagementConnection(options, socket);
     await connection.#greeted;
     return connection;
@@ -93,6 +92,8 @@ export class ManagementConnection {
       for (const message of this.#decoder.push(chunk)) this.#inbox.push(message);
       void this.#handle();
     });
+    // Whoever signed in has paused it.
+    socket.resume();
     socket.on("error", (error) => options.log.debug({ error }, "the management socket failed"));
     socket.on("close", () => {
       this.#exhausted = true;
@@ -194,6 +195,16 @@ export class ManagementConnection {
     for (const batch of waiting) batch.reject(lost());
     this.#options.onClose();
   }
+}
+
+/** @throws NodeJS.ErrnoException */
+export async function connectTo(place: { path: string } | { host: string; port: number }): Promise<Socket> {
+  const socket = createConnection(place);
+  await new Promise<void>((resolve, reject) => {
+    socket.once("connect", resolve);
+    socket.once("error", reject);
+  });
+  return socket;
 }
 
 function lost(): SallyportError {

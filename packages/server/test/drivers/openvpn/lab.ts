@@ -29,7 +29,7 @@ export type DriverLab = AsyncDisposable & {
   directory: string;
   /** A new driver over the same directory: what a restarted Sallyport has. */
   life(changes?: Partial<OpenVpnListenerOptions>): Life;
-  /** `remote`: where it connects to instead, in OpenVPN's words. */
+  /** `user: undefined` makes one without credentials. `remote`: where it connects to instead, in OpenVPN's words. */
   client(name: string, options?: Partial<ClientOptions> & { remote?: string }): Promise<Client>;
   /** Breaks the connection between the driver and openvpn; only where the lab was opened with `proxy`. */
   cut(): void;
@@ -84,11 +84,12 @@ export async function openDriverLab(options: { proxy?: boolean } = {}): Promise<
     client: async (name, { remote, ...clientOptions } = {}) => {
       const device = await authority.newDevice({ commonName: name, validForMs: 86_400_000 });
       const at = new Date();
+      const kind = "user" in clientOptions && clientOptions.user === undefined ? "auto-login" : "user-locked";
       const ovpnText = openVpnFile({
         config: {
           id: name,
           userId: name,
-          kind: "user-locked",
+          kind,
           createdAt: at.toISOString(),
           expiresAt: at.toISOString(),
         },
