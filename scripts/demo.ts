@@ -58,7 +58,7 @@ try {
     console.log(`            ${step.step}: ${step.detail ?? step.outcome} (${step.durationMs} ms)`);
     if (step.printed) console.log(`              printed: ${step.printed.trim()}`);
   }
-  say(`a ping through the tunnel: ${(await client.ping("10.42.8.1")) ? "answered" : "lost"}`);
+  say(`a ping through the tunnel: ${(await client.ping(lab.innerAddress)) ? "answered" : "lost"}`);
   await client.stop();
   const [end] = await lab.hook.called(told("engineer", "D"));
   const { VPN_BYTES_IN, VPN_BYTES_OUT, VPN_DISCONNECT_REASON } = end?.environment ?? {};
@@ -68,12 +68,16 @@ try {
     const refused = await start(user);
     say(`refused, and reads: ${await refused.refused()}`);
     await refused.stop();
-    const explained = await lab.succeed(["explain", "--user", user, "--last"]);
-    console.log(`            ${explained.trim().split("\n").slice(0, 3).join("\n            ")}`);
   }
   const rows = await lab.json<ConnectionRow[]>(["connection", "log"]);
   console.log("\nThe ledger:");
-  for (const row of rows) console.log(`            ${row.userId}: ${row.endReason ?? row.state}, had ${row.ipv4}`);
+  for (const { userId, endReason, endDetail, ipv4 } of rows) {
+    console.log(`            ${userId} had ${ipv4}: ${endReason}${endDetail === null ? "" : `, ${endDetail}`}`);
+  }
+  console.log("\nWhy the contractor was refused, as `sallyport explain --user contractor --last` tells it:\n");
+  console.log(
+    (await lab.succeed(["explain", "--user", "contractor", "--last"])).trim().replaceAll(/^/gm, "            "),
+  );
 } finally {
   await sweep(run);
 }

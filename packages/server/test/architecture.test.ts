@@ -149,6 +149,7 @@ const right: [path: string, text: string][] = [
     `${server}/runner/python/host.ts`,
     'import "../spawn.ts"; new URL("../../../../sdk/python/host.py", import.meta.url);',
   ],
+  [`${server}/runner/typescript/types.ts`, 'new URL("../../../../sdk/typescript/index.ts", import.meta.url);'],
   [`${server}/cli/user.ts`, 'import "../compose.ts"; console.log("done");'],
   [`${server}/core/quote.ts`, "// import './x.ts'\nconst text = `import \"../store/store.ts\"`; /['\"]/.test(text);"],
 ];

@@ -99,7 +99,7 @@ export function breaches(modules: readonly Module[], dependencies: (workspace: s
     }
     for (const path of module.ours) {
       const to = placeOf(path);
-      if (path.split("/")[1] !== module.path.split("/")[1] && path.endsWith(".ts")) {
+      if (path.split("/")[1] !== module.path.split("/")[1] && module.imported.includes(path)) {
         say(`reaches into another package by path: ${path}`);
       } else if (to === undefined || !mayImport(from, to)) {
         say(`(${from.floor}) imports ${path} (${to?.floor ?? "no place"})`);

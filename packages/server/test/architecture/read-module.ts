@@ -7,6 +7,8 @@ export type Module = {
   lines: number;
   /** Files of ours, by path, whichever way they are reached: import, re-export, `import()`, `new URL(…)` of a worker. */
   ours: string[];
+  /** Those of them that are code of this program, not files that it hands to another one by `new URL(…)`. */
+  imported: string[];
   /** Names of npm packages; Node's own modules are left out. */
   packages: string[];
   /** What it does that is forbidden in some places, in words. */
@@ -80,12 +82,16 @@ function habitsOf(nodes: Node[]): string[] {
 export async function readModule(path: string, text: string): Promise<Module> {
   const lang = path.endsWith("x") ? "tsx" : "ts";
   const nodes = [...walk((await parseAstAsync(text, { lang }, path)) as unknown as Node)];
-  const specifiers = nodes.map(specifierOf).filter((specifier) => specifier !== undefined);
+  const isSpecifier = (specifier: string | undefined) => specifier !== undefined;
+  const specifiers = nodes.map(specifierOf).filter(isSpecifier);
+  const imports = nodes.filter(({ type }) => type !== "NewExpression");
+  const resolved = (of: string[]) => of.filter((s) => s.startsWith(".")).map((s) => posix.join(posix.dirname(path), s));
   const bare = specifiers.filter((specifier) => !specifier.startsWith(".") && !specifier.startsWith("node:"));
   return {
     path,
     lines: text.split("\n").length - 1,
-    ours: specifiers.filter((s) => s.startsWith(".")).map((s) => posix.join(posix.dirname(path), s)),
+    ours: resolved(specifiers),
+    imported: resolved(imports.map(specifierOf).filter(isSpecifier)),
     packages: bare.map((s) => s.match(/^(@[^/]+\/)?[^/]+/)?.[0] ?? s),
     habits: habitsOf(nodes),
   };
