@@ -4,7 +4,7 @@ import type { JsonObject } from "./json.ts";
 export type Allow = {
   decision: "allow";
   /** For the log; the auth method's own reason unless given. */
-  reason?: string;
+  reason?: string | undefined;
   /** Another name for the account. */
   user?: string;
   /** The property `conn_group`: the group for this session. */
@@ -25,7 +25,7 @@ export type Deny = {
   /** For the log. */
   reason: string;
   /** What the refused person reads. */
-  clientReason?: string;
+  clientReason?: string | undefined;
 };
 
 /** The user is asked first; `ctx.challenge` makes one. */

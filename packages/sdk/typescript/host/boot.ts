@@ -15,11 +15,13 @@ function take(size: number): Buffer {
   return taken;
 }
 
+const percent = (character: string) => `%${character.charCodeAt(0).toString(16)}`;
+
 closeSync(4); // the program itself, by which it was started
 const orders = JSON.parse(take(Number(take(10).toString("latin1"))).toString("utf8"));
 const home = "sallyport-sdk:///";
 /** Where the script's text is taken from; `main` puts it there. */
-const script = { url: `script:${encodeURIComponent(orders.name)}`, code: "" };
+const script = { url: `script:${encodeURIComponent(orders.name).replaceAll(/[!'()*]/g, percent)}`, code: "" };
 
 registerHooks({
   resolve(specifier, context, next) {

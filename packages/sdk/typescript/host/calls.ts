@@ -91,12 +91,12 @@ class Call implements RunningCall {
   }
 
   async run(search: Search): Promise<void> {
-    const { script } = this.#options;
+    const { decide } = this.#options.script;
     let context: CallContext | undefined;
     try {
       context = this.#context(search);
       const request = readRequest(this.#message.arguments);
-      const answer = await script.decide(request, context);
+      const answer = await decide(request, context);
       if (!this.#isOver) this.#answer({ op: "returned", ...this.#judgeable(answer, context) });
     } catch (error) {
       if (error instanceof Unsendable) this.#answer({ op: "unsendable", message: cut(error.message) });

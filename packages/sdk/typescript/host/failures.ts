@@ -21,7 +21,7 @@ export function messageOf(error: unknown): string {
   }
 }
 
-/** As Node prints it, without the frames that are not the script's. */
+/** As Node prints it, with the script's own lines alone. */
 export function tracebackOf(error: unknown): string {
   try {
     const text = error instanceof Error ? inspect(error, { depth: 3 }) : `thrown: ${inspect(error)}`;
@@ -31,7 +31,7 @@ export function tracebackOf(error: unknown): string {
   }
 }
 
-const isOfInterest = (line: string) => !/^ +at .*(sallyport-sdk:|node:internal)/.test(line);
+const isOfInterest = (line: string) => !/^ +at (.* )?\(?(sallyport-sdk|node|file):/.test(line);
 
 /** `script:office%20hours.ts:3:1` as `office hours.ts:3:1`. */
 function withScriptNames(text: string): string {

@@ -1,6 +1,7 @@
 /** Where console.log and process.stdout go: to the call that prints, or else to the daemon's log. */
 import { AsyncLocalStorage } from "node:async_hooks";
 import { writeSync } from "node:fs";
+import { Writable } from "node:stream";
 import { formatWithOptions } from "node:util";
 
 /** What runs on behalf of one call, however asynchronously. */
@@ -34,15 +35,15 @@ let minuteBegan = 0;
 export function log(text: string): void {
   const now = performance.now();
   if (now - minuteBegan > minuteMs) {
-    if (dropped > 0) write(`\n[${dropped} more characters were printed]\n`);
+    if (dropped > 0) writeToLog(`\n[${dropped} more characters were printed]\n`);
     [minuteBegan, left, dropped] = [now, bytesAMinute, 0];
   }
-  write(text.slice(0, left));
+  writeToLog(text.slice(0, left));
   dropped += Math.max(0, text.length - left);
   left -= Math.min(left, text.length);
 }
 
-function write(text: string): void {
+function writeToLog(text: string): void {
   try {
     if (text !== "") writeSync(1, text);
   } catch {
@@ -50,18 +51,20 @@ function write(text: string): void {
   }
 }
 
+/** Stands in for both streams before anybody looks at them: Node would make their descriptors lose what is not read at once. */
 export function captureOutput(maxLogBytes: number): void {
   bytesAMinute = maxLogBytes;
   left = maxLogBytes;
-  for (const stream of [process.stdout, process.stderr]) {
-    stream.write = (chunk: unknown, encoding?: unknown, done?: unknown) => {
-      const text = typeof chunk === "string" ? chunk : Buffer.from(chunk as Uint8Array).toString("utf8");
-      if (!currentCall()?.print(text)) log(text);
-      const callback = typeof encoding === "function" ? encoding : done;
-      if (typeof callback === "function") process.nextTick(callback as () => void);
-      return true;
-    };
+  for (const name of ["stdout", "stderr"] as const) {
+    const stream = new Writable({ decodeStrings: false, write });
+    Object.defineProperty(process, name, { value: stream, configurable: true, enumerable: true, writable: true });
   }
+}
+
+function write(chunk: string | Uint8Array, _encoding: string, done: () => void): void {
+  const text = typeof chunk === "string" ? chunk : Buffer.from(chunk).toString("utf8");
+  if (!currentCall()?.print(text)) log(text);
+  done();
 }
 
 /** What one call prints, sent line by line, so that it is known even if the call never ends. Bounded. */

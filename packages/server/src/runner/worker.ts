@@ -53,7 +53,11 @@ export class Worker {
     this.loaded = new Promise((resolve) => {
       this.#settleLoaded = resolve;
     });
-    this.#process.lost.then((how) => this.#lose(how));
+    this.#process.lost.then((how) => {
+      this.#lose(how);
+      // A script may close the pipe and live on.
+      this.#process.kill(this.#scriptPid);
+    });
     this.ended = this.#process.ended.then((how) => {
       this.#lose(how);
       options.onEnd(this);

@@ -1,5 +1,6 @@
 import { execFile } from "node:child_process";
-import { access, constants, type FileHandle, open } from "node:fs/promises";
+import { closeSync, openSync } from "node:fs";
+import { access, constants } from "node:fs/promises";
 import { promisify } from "node:util";
 import type { Log } from "../../core/log.ts";
 import { startWorkerProcess, type WorkerProcess } from "../worker-process.ts";
@@ -32,25 +33,20 @@ const minuteMs = 60_000;
 export async function prepareNode(options: NodeOptions): Promise<StartNode> {
   const { node, account, workingDirectory, memoryBytes, log } = options;
   const heapMiB = Math.max(16, Math.floor(memoryBytes / 2 / MiB));
-  // Opened here: the account that scripts run as may have no way to where Node is installed.
-  const binary = await open(node);
-  const bounds = await boundsBefore(binary, { heapMiB, memoryBytes, log });
+  const bounds = await boundsBefore(node, { heapMiB, memoryBytes, log });
   const permissions = ["--permission", "--disable-sigusr1", "--disable-proto=delete"];
   const engine = [`--max-old-space-size=${heapMiB}`, "--disallow-code-generation-from-strings"];
   const habits = ["--use-system-ca", "--disable-warning=ExperimentalWarning", "--input-type=module-typescript"];
   return ({ scriptName, boot, onOutput }) => {
-    const command = ["/proc/self/fd/4", `--title=sallyport script ${scriptName}`, ...permissions, ...engine, ...habits];
-    const [path = "", ...args] = [...bounds, ...command, "-e", boot];
+    const flags = [`--title=sallyport script ${scriptName}`, ...permissions, ...engine, ...habits];
+    const [path = "", ...args] = [...bounds, "/proc/self/fd/4", ...flags, "-e", boot];
     const watched = watchOutput(onOutput, () => started.kill(undefined));
-    const started = startWorkerProcess({
-      path,
-      args,
-      account,
-      workingDirectory,
-      supervises: false,
-      inherits: [binary.fd],
-      onOutput: watched.onOutput,
-    });
+    // Opened here: the account that scripts run as may have no way to where Node is installed.
+    const binary = openSync(node, "r");
+    const inherits = [binary];
+    const command = { path, args, account, workingDirectory, supervises: false, inherits };
+    const started = startWorkerProcess({ ...command, onOutput: watched.onOutput });
+    closeSync(binary);
     const explain = (how: string) => (watched.outOfMemory() ? `${how}: it needed more than its memory` : how);
     return { ...started, lost: started.lost.then(explain), ended: started.ended.then(explain) };
   };
@@ -75,7 +71,7 @@ function watchOutput(onOutput: (text: string) => void, end: () => void) {
 
 /** The programs that bound a process before they become it; both are part of util-linux. */
 async function boundsBefore(
-  binary: FileHandle,
+  node: string,
   { heapMiB, memoryBytes, log }: { heapMiB: number; memoryBytes: number; log: Log },
 ): Promise<string[]> {
   const [prlimit, setpriv] = await Promise.all(["/usr/bin/prlimit", "/usr/bin/setpriv"].map(isProgram));
@@ -84,7 +80,7 @@ async function boundsBefore(
     log.warn({}, message);
     return [];
   }
-  const needed = await neededToStart(binary, heapMiB);
+  const needed = await neededToStart(node, heapMiB);
   const data = needed + memoryBytes;
   return [
     ...[prlimit, `--data=${data}:${data}`, "--core=0:0", "--"],
@@ -100,13 +96,12 @@ async function isProgram(path: string): Promise<string | undefined> {
 }
 
 /** What Node counts as its data before it does anything: hundreds of MiB, most of them never touched. */
-async function neededToStart(binary: FileHandle, heapMiB: number): Promise<number> {
+async function neededToStart(node: string, heapMiB: number): Promise<number> {
   const tell = "process.stdout.write(require('node:fs').readFileSync('/proc/self/status', 'utf8'))";
-  const { stdout } = await promisify(execFile)(
-    `/proc/${process.pid}/fd/${binary.fd}`,
-    [`--max-old-space-size=${heapMiB}`, "-e", tell],
-    { timeout: 20_000, env: {} },
-  );
+  const { stdout } = await promisify(execFile)(node, [`--max-old-space-size=${heapMiB}`, "-e", tell], {
+    timeout: 20_000,
+    env: {},
+  });
   const kibibytes = /^VmData:\s*(\d+) kB$/m.exec(stdout)?.[1];
   if (kibibytes === undefined) throw new Error("Node did not tell how much memory it needs to start");
   return Number(kibibytes) * 1024;
