@@ -116,11 +116,15 @@ test("a script that cannot be loaded again says why, and is tried again", async 
   // Both warm processes, whichever answers.
   for (let i = 0; i < 20; i++)
     pids.add(pidIn((await Promise.all([host.call(callOf()), host.call(callOf())]))[i % 2]?.printed ?? ""));
+  const killedAt = performance.now();
   for (const pid of pids) process.kill(pid, "SIGKILL");
   await until(async () => {
     const result = await host.call(callOf({ deadlineMs: 500 }));
     return result.outcome === "died" && result.message.includes("the table is locked");
   }, "a call is told why there is no process");
+  // The waits between the tries double; both processes fail each time, so the sixth comes after 200 and 800 ms.
+  await until(() => scripts.logged().includes('"failures":6'), "it was tried again and again");
+  expect(performance.now() - killedAt).toBeGreaterThan(900);
   await unlink(join(directory, "broken"));
   await until(async () => (await host.call(callOf())).outcome === "returned", "the script is loaded again");
 });
