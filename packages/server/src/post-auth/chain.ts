@@ -72,7 +72,8 @@ export async function runChain(chain: ChainInput): Promise<ChainOutcome> {
     if (returned.outcome !== "returned") {
       return end({ outcome: "deny", by: script.name, ...failure(script.name, returned, chain.deadlineMs) });
     }
-    const judged = judgeResult({ value: returned.value, before: soFar });
+    const language = script.host.facts.entry === "definePostAuth" ? "typescript" : "python";
+    const judged = judgeResult({ value: returned.value, before: soFar, language });
     if (returned.state !== null) states[script.name] = returned.state;
     if (judged.decision === "bad") {
       return end({ outcome: "deny", by: script.name, code: "script-bad-result", reason: judged.problem });

@@ -22,33 +22,72 @@ const longestName = 256;
 const mostPropertyBytes = 256 * 1024;
 const known = new Set(["status", "user", "reason", "client_reason", "proplist"]);
 
+/** How a language's scripts spell what is judged here, so that problems name what their authors wrote. */
+type Spelling = {
+  texts: Readonly<Record<"user" | "reason" | "client_reason", string>>;
+  properties: string;
+  save: string;
+  dict: string;
+  none: string;
+  flags: readonly [off: string, on: string];
+};
+
+const spellings = {
+  python: {
+    texts: { user: "authret['user']", reason: "authret['reason']", client_reason: "authret['client_reason']" },
+    properties: "authret['proplist']",
+    save: "proplist_save",
+    dict: "a dict",
+    none: "nothing (None)",
+    flags: ["False", "True"],
+  },
+  typescript: {
+    texts: { user: "user", reason: "reason", client_reason: "clientReason" },
+    properties: "properties",
+    save: "save",
+    dict: "an object",
+    none: "undefined",
+    flags: ["false", "true"],
+  },
+} as const satisfies Record<string, Spelling>;
+
 /**
  * Reads a decision from what a script returned: `authret`, or `[authret, proplist_save]`. The rules are COMPATIBILITY's
  * and hold for every language: what is not exactly a decision denies, and the problem names the value.
  */
-export function judgeResult({ value, before }: { value: unknown; before: Standing }): Judged {
+export function judgeResult({
+  value,
+  before,
+  language = "python",
+}: {
+  value: unknown;
+  before: Standing;
+  language?: keyof typeof spellings;
+}): Judged {
+  const words: Spelling = spellings[language];
   const [authret, saved] = Array.isArray(value) ? value : [value, {}];
   if (Array.isArray(value) && value.length !== 2) {
     return bad(`the script returned ${value.length} values; it must return authret or (authret, proplist_save)`);
   }
-  if (!isRecord(authret)) return bad(`the script returned ${describe(authret)} where authret was expected`);
+  if (!isRecord(authret)) return bad(`the script returned ${describe(authret, words)} where authret was expected`);
   const { status } = authret;
   if (status !== 0 && status !== 1) {
-    const found = "status" in authret ? `is ${describe(status)}` : "is missing";
+    const found = "status" in authret ? `is ${describe(status, words)}` : "is missing";
     return bad(`authret['status'] ${found}; it must be one of the integers SUCCEED (0) and FAIL (1)`);
   }
   const problems: string[] = [];
-  const text = (key: string, otherwise: string) => readText(authret, key, otherwise, problems);
+  const text = (key: keyof Spelling["texts"], otherwise: string) =>
+    readText({ value: authret[key], place: words.texts[key], otherwise, problems, words });
+  const properties = (given: unknown, place: string) => readProperties({ value: given, place, problems, words });
   const judged = {
     user: text("user", before.user),
     reason: text("reason", before.reason),
     clientReason: text("client_reason", "") || null,
-    properties:
-      "proplist" in authret ? readProperties(authret.proplist, "authret['proplist']", problems) : before.properties,
-    save: saved === null ? {} : readProperties(saved, "proplist_save", problems),
+    properties: "proplist" in authret ? properties(authret.proplist, words.properties) : before.properties,
+    save: saved === null ? {} : properties(saved, words.save),
     extra: Object.fromEntries(Object.entries(authret).filter(([key]) => !known.has(key))),
   };
-  if (judged.user === "") problems.push("authret['user'] is empty");
+  if (judged.user === "") problems.push(`${words.texts.user} is empty`);
   const warnings = misplaced(judged.extra);
   // A denial stays one, whatever else is wrong with it.
   if (status === 1) return { decision: "deny", ...judged, warnings: [...warnings, ...problems] };
@@ -57,25 +96,27 @@ export function judgeResult({ value, before }: { value: unknown; before: Standin
 
 const bad = (problem: string): Judged => ({ decision: "bad", problem });
 
-function readText(authret: Record<string, unknown>, key: string, otherwise: string, problems: string[]): string {
-  const value = authret[key];
+type Reading = { value: unknown; place: string; problems: string[]; words: Spelling };
+
+function readText({ value, place, problems, words, otherwise }: Reading & { otherwise: string }): string {
   if (value === undefined || value === null) return otherwise;
   if (typeof value === "string" && isClean(value) && value.length <= longestText) return value;
-  problems.push(`authret['${key}'] is ${describe(value)}; it must be a string of at most ${longestText} characters`);
+  problems.push(`${place} is ${describe(value, words)}; it must be a string of at most ${longestText} characters`);
   return otherwise;
 }
 
-function readProperties(value: unknown, place: string, problems: string[]): Properties {
+function readProperties({ value, place, problems, words }: Reading): Properties {
   if (!isRecord(value)) {
-    problems.push(`${place} is ${describe(value)}; it must be a dict of strings`);
+    problems.push(`${place} is ${describe(value, words)}; it must be ${words.dict} of strings`);
     return {};
   }
   let size = 0;
   for (const [name, one] of Object.entries(value)) {
     if (name === "" || name.length > longestName || !isClean(name) || /[\r\n]/.test(name)) {
-      problems.push(`${place} has ${describe(name)} as the name of a property`);
+      problems.push(`${place} has ${describe(name, words)} as the name of a property`);
     }
-    if (typeof one !== "string") problems.push(`${place}['${name}'] is ${describe(one)}; properties are strings`);
+    if (typeof one !== "string")
+      problems.push(`${place}['${name}'] is ${describe(one, words)}; properties are strings`);
     else if (!isClean(one)) problems.push(`${place}['${name}'] holds a NUL or broken Unicode`);
     else size += name.length + one.length;
   }
@@ -104,12 +145,12 @@ function floatText(value: object): string | undefined {
   return typeof text === "string" && Object.keys(value).length === 1 ? text : undefined;
 }
 
-function describe(value: unknown): string {
-  if (value === undefined || value === null) return "nothing (None)";
-  if (typeof value === "boolean") return value ? "True" : "False";
+function describe(value: unknown, { dict, none, flags }: Spelling): string {
+  if (value === undefined || value === null) return none;
+  if (typeof value === "boolean") return flags[value ? 1 : 0];
   if (typeof value === "string") return value.length > 60 ? "a long string" : `the string ${JSON.stringify(value)}`;
   if (typeof value === "number") return `the number ${value}`;
   if (Array.isArray(value)) return "a list";
   const float = floatText(value as object);
-  return float === undefined ? "a dict" : `the float ${float}`;
+  return float === undefined ? dict : `the float ${float}`;
 }
