@@ -28,6 +28,8 @@ export type ServerConfigOptions = {
 /** More than its own default of 1,024 clients at a time, and all of them coming back at once after a restart. */
 const mostClients = 65_535;
 const mostFirstPackets = 20_000;
+/** A token is good for twice this after it was last renewed: a device that slept for less than a day is not asked again. */
+const tokenRenewalSeconds = 12 * 60 * 60;
 const keepaliveSeconds = { ping: 10, restart: 60 } as const;
 
 /**
@@ -135,7 +137,9 @@ function listenLines(listen: ListenAddress, ipv6: boolean): (readonly (string | 
 function tokenLines(tokens: ServerConfigOptions["sessionTokens"]): (readonly (string | number)[])[] {
   if (tokens === undefined) return [];
   // Without `external-auth` OpenVPN would let in whoever has a token and ask nobody.
-  const lines: (readonly (string | number)[])[] = [["auth-gen-token", tokens.lifetimeSeconds, "external-auth"]];
+  const lines: (readonly (string | number)[])[] = [
+    ["auth-gen-token", tokens.lifetimeSeconds, tokenRenewalSeconds, "external-auth"],
+  ];
   if (tokens.secretFile !== undefined) lines.push(["auth-gen-token-secret", tokens.secretFile]);
   return lines;
 }

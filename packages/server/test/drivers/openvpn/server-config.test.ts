@@ -67,7 +67,7 @@ test("what cannot be passed to OpenVPN unchanged is refused", () => {
 
 test("tokens never let anybody in without us", () => {
   const config = lines({ sessionTokens: { lifetimeSeconds: 86_400, secretFile: "/pki/token.key" } });
-  expect(config).toContain("auth-gen-token 86400 external-auth");
+  expect(config).toContain("auth-gen-token 86400 43200 external-auth");
   expect(config).toContain("auth-gen-token-secret /pki/token.key");
 });
 
