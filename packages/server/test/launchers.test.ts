@@ -32,11 +32,22 @@ test("arguments and the exit status pass through unchanged", () => {
   expect(run.status).toBe(2);
 });
 
+test("Access Server's two tools are there under their own names, also through links", async () => {
+  await symlink(join(checkout, "bin/sacli"), join(directory, "sacli"));
+  const sacli = spawnSync(join(directory, "sacli"), ["--user", "x", "NoSuchVerb"], { cwd: "/", encoding: "utf8" });
+  expect(sacli.stderr).toContain("sacli has no verb NoSuchVerb");
+  expect(sacli.status).toBe(2);
+  const authcli = spawnSync(join(checkout, "bin/authcli"), ["--help"], { cwd: "/", encoding: "utf8" });
+  expect(authcli.stdout).toContain("Usage: sallyport authcli");
+  expect(authcli.status).toBe(0);
+});
+
 test("in a checkout that was not built the launcher says what to do", async () => {
   await cp(join(checkout, "bin"), join(directory, "bin"), { recursive: true });
-  for (const name of ["sallyport", "sallyport-agent"]) {
+  for (const name of ["sallyport", "sallyport-agent", "sacli", "authcli"]) {
     const run = spawnSync(join(directory, "bin", name), [], { encoding: "utf8" });
-    expect(run.stderr).toContain(`${name}: not built yet: run 'make build' in ${directory}`);
+    const program = name.startsWith("sallyport") ? name : "sallyport";
+    expect(run.stderr).toContain(`${program}: not built yet: run 'make build' in ${directory}`);
     expect(run.status).toBe(1);
   }
 });

@@ -14,6 +14,8 @@ export interface Directory {
   addUser(user: { id: string; password: Secret | undefined }): Promise<boolean>;
   /** False where there is no such user. */
   setPassword(id: string, password: Secret): Promise<boolean>;
+  /** The password is the one with this SHA-256 (64 hex digits). False where there is no such user. */
+  adoptPassword(id: string, sha256: Secret): Promise<boolean>;
   /** Makes the local method impossible. False where there is no such user. */
   removePassword(id: string): Promise<boolean>;
   /** False where the group exists already. */
@@ -31,7 +33,7 @@ const mostProperties = 1000;
 /** Names and values that cannot be are `invalid-input`. */
 export function createDirectory(options: {
   store: AccountStore;
-  passwords: Pick<Passwords, "hash">;
+  passwords: Pick<Passwords, "hash" | "hashSha256">;
   now?: () => Date;
 }): Directory {
   const { store, passwords } = options;
@@ -72,6 +74,13 @@ export function createDirectory(options: {
       checkNewPassword(password);
       if (!(await store.user(id))) return false;
       return store.setPasswordDigest(id, await passwords.hash(password));
+    },
+
+    async adoptPassword(id, sha256) {
+      if (!/^[0-9a-f]{64}$/i.test(sha256.reveal()))
+        throw new SallyportError("invalid-input", "a password's SHA-256 is 64 hexadecimal digits");
+      if (!(await store.user(id))) return false;
+      return store.setPasswordDigest(id, await passwords.hashSha256(sha256));
     },
 
     removePassword: (id) => store.setPasswordDigest(id, null),

@@ -1,3 +1,4 @@
+import { createHash } from "node:crypto";
 import { availableParallelism } from "node:os";
 import { hash, type Options, verify } from "@node-rs/argon2";
 import { SallyportError } from "../core/errors.ts";
@@ -10,6 +11,9 @@ const costs: Options = { algorithm: 2, memoryCost: 19_456, timeCost: 2, parallel
 export const nobodysDigest =
   "$argon2id$v=19$m=19456,t=2,p=1$wMCcmw5cYq5O7GE1QSHfTw$Y1aFhK62tPFNWjrCEoq35aOd1LI5WJgHoiIrYF06Sfo";
 
+/** Stands before the digest of a password's SHA-256. */
+const ofSha256 = "sha256:";
+
 const longestBytes = 1000;
 
 /** Node has four threads for such work: one at least stays free for files, and a small machine keeps a core. */
@@ -18,6 +22,11 @@ const usuallyAtOnce = Math.min(3, Math.max(2, availableParallelism() - 1));
 /** Password digests. All work runs on threads; the loop goes on. Errors: `too-busy` where too many wait already. */
 export interface Passwords {
   hash(password: Secret): Promise<string>;
+  /**
+   * The digest of a password of which only the SHA-256 is known, in hex, as Access Server before 2.10.1 kept it. What is
+   * kept is as costly to guess from as our own.
+   */
+  hashSha256(sha256: Secret): Promise<string>;
   verify(digest: string, password: Secret): Promise<boolean>;
   /** Takes as long as `verify` for somebody who exists, so that timing does not tell who does. */
   verifyNobody(password: Secret): Promise<void>;
@@ -45,7 +54,10 @@ export function createPasswords(bounds: { atOnce?: number; mostWaiting?: number 
   const check = (digest: string, password: Secret) =>
     inTurn(async () => {
       try {
-        return await verify(digest, password.reveal());
+        const text = password.reveal();
+        return await (digest.startsWith(ofSha256)
+          ? verify(digest.slice(ofSha256.length), createHash("sha256").update(text).digest("hex"))
+          : verify(digest, text));
       } catch (error) {
         // A digest that cannot be read is an outage; it must not read as a wrong password.
         throw new SallyportError("internal", "a stored password digest cannot be read; set a new password", {
@@ -56,6 +68,7 @@ export function createPasswords(bounds: { atOnce?: number; mostWaiting?: number 
 
   return {
     hash: (password) => inTurn(() => hash(password.reveal(), costs)),
+    hashSha256: async (sha256) => ofSha256 + (await inTurn(() => hash(sha256.reveal().toLowerCase(), costs))),
     verify: check,
     verifyNobody: async (password) => {
       await check(nobodysDigest, password);

@@ -16,6 +16,7 @@ export const groups: Readonly<Record<string, Group>> = {
   config: { summary: "settings kept in the database", load: () => import("./commands/config.ts") },
   "post-auth": { summary: "post-auth scripts and their versions", load: () => import("./commands/post-auth.ts") },
   authcli: { summary: "one authentication, without a VPN", load: () => import("./commands/authcli.ts") },
+  sacli: { summary: "Access Server's administration in its own words", load: () => import("./commands/sacli.ts") },
   "client-config": { summary: "the files devices get", load: () => import("./commands/client-config.ts") },
   connection: { summary: "connections: open, past, and ending one", load: () => import("./commands/connection.ts") },
   hook: { summary: "connection hooks and their deliveries", load: () => import("./commands/hook.ts") },

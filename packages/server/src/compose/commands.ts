@@ -1,5 +1,7 @@
+import packageFile from "../../package.json" with { type: "json" };
 import type { Directory } from "../accounts/directory.ts";
 import { type CommandTable, joinTables } from "../api/command.ts";
+import { accessServerCommands } from "../api/commands/access-server.ts";
 import { attemptCommands } from "../api/commands/attempts.ts";
 import { authenticateCommands } from "../api/commands/authenticate.ts";
 import { clientConfigCommands } from "../api/commands/client-configs.ts";
@@ -24,6 +26,8 @@ import type { ActiveScript } from "../post-auth/generation.ts";
 import type { ScriptVersions } from "../post-auth/versions.ts";
 import type { Store } from "../store/store.ts";
 
+const { version } = packageFile;
+
 /** Everything an administrator can have the running daemon do. */
 export function composeCommands(options: {
   store: Store;
@@ -39,21 +43,29 @@ export function composeCommands(options: {
   live: () => Config;
 }): CommandTable {
   const { store, accounts, directory, versions, clientConfigs, connections, hooks, pipeline } = options;
+  const endConnections = async (userId: string) => {
+    await store.sessions.end({ userId });
+    return await connections.killAll({ userId }, { reason: "disabled", detail: `account ${userId}` });
+  };
+  const settings = settingCommands({
+    settings: store.settings,
+    elsewhere: { "auth.module.post_auth_script": scriptSetting(versions) },
+  });
   return joinTables(
-    userCommands({
-      accounts: store.accounts,
-      directory,
-      lookup: accounts,
-      endConnections: async (userId) => {
-        await store.sessions.end({ userId });
-        return await connections.killAll({ userId }, { reason: "disabled", detail: `account ${userId}` });
-      },
-    }),
+    userCommands({ accounts: store.accounts, directory, lookup: accounts, endConnections }),
     groupCommands({ accounts: store.accounts, directory, lookup: accounts }),
     propertyCommands({ accounts: store.accounts, directory, lookup: accounts }),
-    settingCommands({
-      settings: store.settings,
-      elsewhere: { "auth.module.post_auth_script": scriptSetting(versions) },
+    settings,
+    accessServerCommands({
+      accounts: store.accounts,
+      directory,
+      endConnections,
+      settings,
+      ledger: store.ledger,
+      listeners: () => openVpnListenersOf(options.live()),
+      disconnect: (userId) =>
+        connections.killAll({ userId }, { reason: "admin", detail: "ended by an administrator (DisconnectUser)" }),
+      version: `Sallyport ${version}`,
     }),
     postAuthCommands({ scripts: versions }),
     authenticateCommands({ authenticate: authenticateWith(pipeline) }),
@@ -78,6 +90,14 @@ export function composeCommands(options: {
     }),
     hookCommands({ hooks: hooks.operations, connection: store.ledger.get }),
     attemptCommands({ attempts: store.attempts, ledger: store.ledger }),
+  );
+}
+
+function openVpnListenersOf(config: Config): { profileId: string; listener: string }[] {
+  return config.profiles.flatMap(({ id, tunnel }) =>
+    tunnel.protocol === "openvpn" && tunnel.mode === "managed"
+      ? tunnel.listeners.map(({ name }) => ({ profileId: id, listener: name }))
+      : [],
   );
 }
 

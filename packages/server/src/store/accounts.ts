@@ -90,6 +90,24 @@ export function accountStore({ query, transaction }: Database): AccountStore {
         .executeTakeFirst();
       return result.numDeletedRows > 0n;
     },
+
+    async allProperties() {
+      const rows = await query
+        .selectFrom("properties")
+        .selectAll()
+        .orderBy("owner_kind")
+        .orderBy("owner_name")
+        .orderBy("key")
+        .execute();
+      const owners = new Map<string, { owner: PropertyOwner; entries: [string, string][] }>();
+      for (const row of rows) {
+        const id = `${row.owner_kind} ${row.owner_name}`;
+        const found = owners.get(id) ?? { owner: ownerOf(row.owner_kind, row.owner_name), entries: [] };
+        found.entries.push([row.key, row.value]);
+        owners.set(id, found);
+      }
+      return [...owners.values()].map(({ owner, entries }) => ({ owner, properties: Object.fromEntries(entries) }));
+    },
   };
 }
 
@@ -117,6 +135,10 @@ export async function writeProperties(
 
 function nameOf(owner: PropertyOwner): string {
   return owner.kind === "default" ? "" : owner.name;
+}
+
+function ownerOf(kind: PropertyOwner["kind"], name: string): PropertyOwner {
+  return kind === "default" ? { kind } : { kind, name };
 }
 
 function userOf(row: UserRow): User {

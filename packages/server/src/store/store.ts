@@ -43,6 +43,8 @@ export interface AccountStore {
   properties(owner: PropertyOwner): Promise<Properties>;
   setProperties(owner: PropertyOwner, values: Properties): Promise<void>;
   deleteProperty(owner: PropertyOwner, key: string): Promise<boolean>;
+  /** Everybody's, with those of a directory's users, who have no account here. Owners without properties are left out. */
+  allProperties(): Promise<{ owner: PropertyOwner; properties: Properties }[]>;
 }
 
 /** Access-Server-named settings: `auth.module.type`, `vpn.client.app_verify`, … */

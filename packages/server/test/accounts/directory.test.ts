@@ -12,7 +12,10 @@ beforeEach(async () => {
   store = (await openStore()).accounts;
   directory = createDirectory({
     store,
-    passwords: { hash: async (password) => `digest of ${password.reveal().length}` },
+    passwords: {
+      hash: async (password) => `digest of ${password.reveal().length}`,
+      hashSha256: async (sha256) => `digest of the SHA-256 ${sha256.reveal().slice(0, 4)}`,
+    },
     now: () => new Date("2026-01-01T00:00:00Z"),
   });
 });

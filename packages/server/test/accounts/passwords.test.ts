@@ -39,6 +39,25 @@ describe("a password's digest", () => {
   });
 });
 
+describe("a password of which only the SHA-256 is known", () => {
+  const sha256 = new Secret("5e884898da28047151d0e56f8dc6292773603d0d6aabbdd62a11ef721d1542d8");
+
+  it("lets in whoever types it, and not whoever has read its SHA-256", async () => {
+    const passwords = createPasswords();
+    const digest = await passwords.hashSha256(sha256);
+    expect(digest).not.toContain(sha256.reveal());
+    expect(await passwords.verify(digest, new Secret("password"))).toBe(true);
+    expect(await passwords.verify(digest, new Secret("Password"))).toBe(false);
+    expect(await passwords.verify(digest, sha256)).toBe(false);
+  });
+
+  it("may be given in capitals", async () => {
+    const passwords = createPasswords();
+    const digest = await passwords.hashSha256(new Secret(sha256.reveal().toUpperCase()));
+    expect(await passwords.verify(digest, new Secret("password"))).toBe(true);
+  });
+});
+
 describe("many at once", () => {
   it("wait their turn up to a bound; the rest is told too-busy at once, and places come free again", async () => {
     const passwords = createPasswords({ atOnce: 1, mostWaiting: 2 });

@@ -75,6 +75,6 @@ test("each example is of a command that exists, with options that it has", () =>
 
 /** Those every command has are left out. */
 function optionsIn(text: string): string[] {
-  const found = new Set<string>(text.match(/(?<![\w-])--[a-z][a-z-]*/g) ?? []);
+  const found = new Set<string>(text.match(/(?<![\w-])--[a-z][a-z_-]*/g) ?? []);
   return [...found].filter((option) => option !== "--json" && option !== "--config").sort();
 }

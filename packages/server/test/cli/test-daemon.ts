@@ -6,6 +6,7 @@ import { accountLookup } from "../../src/accounts/lookup.ts";
 import { createPasswords } from "../../src/accounts/passwords.ts";
 import { serveAdminSocket } from "../../src/api/admin-socket.ts";
 import { joinTables } from "../../src/api/command.ts";
+import { accessServerCommands } from "../../src/api/commands/access-server.ts";
 import { attemptCommands } from "../../src/api/commands/attempts.ts";
 import { type Authenticate, authenticateCommands } from "../../src/api/commands/authenticate.ts";
 import { clientConfigCommands } from "../../src/api/commands/client-configs.ts";
@@ -130,13 +131,27 @@ export async function startTestDaemon() {
     };
   };
 
+  const settings = settingCommands({
+    settings: store.settings,
+    elsewhere: { "auth.module.post_auth_script": scriptSetting(scripts) },
+  });
   const commands = joinTables(
     userCommands({ accounts: store.accounts, directory: accounts, lookup, endConnections }),
     groupCommands({ accounts: store.accounts, directory: accounts, lookup }),
     propertyCommands({ accounts: store.accounts, directory: accounts, lookup }),
-    settingCommands({
-      settings: store.settings,
-      elsewhere: { "auth.module.post_auth_script": scriptSetting(scripts) },
+    settings,
+    accessServerCommands({
+      accounts: store.accounts,
+      directory: accounts,
+      endConnections,
+      settings,
+      ledger: store.ledger,
+      listeners: () => [
+        { profileId: "office", listener: "udp/1194" },
+        { profileId: "office", listener: "tcp/1194" },
+      ],
+      disconnect: endConnections,
+      version: "Sallyport 1.2.3",
     }),
     postAuthCommands({ scripts }),
     connectionCommands({

@@ -97,6 +97,19 @@ export function accountsSuite(open: OpenStore): void {
         expect(Object.keys(await accounts.properties(owner))).toEqual(["prop_superuser", "pvt_hw_addr"]);
       }));
 
+    test("everybody's are told at once, each owner's by itself", () =>
+      withStore(open, async ({ accounts }) => {
+        await accounts.addGroup({ id: "eng", createdAt: at(0) });
+        await accounts.setProperties({ kind: "default" }, { a: "1" });
+        await accounts.setProperties({ kind: "group", name: "eng" }, { b: "2", a: "3" });
+        await accounts.setProperties({ kind: "user", name: "eng" }, { a: "4" });
+        expect(await accounts.allProperties()).toEqual([
+          { owner: { kind: "default" }, properties: { a: "1" } },
+          { owner: { kind: "group", name: "eng" }, properties: { a: "3", b: "2" } },
+          { owner: { kind: "user", name: "eng" }, properties: { a: "4" } },
+        ]);
+      }));
+
     test("a user, a group of the same name and the default each have their own", () =>
       withStore(open, async ({ accounts }) => {
         await accounts.setProperties({ kind: "user", name: "eng" }, { type: "user" });
