@@ -11,7 +11,7 @@ export function tableName(dataDirectory: string): string {
 
 /** Sets and maps that clients are entered into. A map's verdict is a jump into the chain of the client's policy. */
 export const baseSets: Readonly<Record<string, string>> = {
-  devices: "type ifname",
+  tunnels: "type ifname",
   forwarding: "type ifname",
   "gateways-4": "type ipv4_addr",
   "gateways-6": "type ipv6_addr",
@@ -45,10 +45,11 @@ const judge = (...judged: Judged[]) =>
     families.map(({ family, ip }) => `ct direction ${direction} ${ip} ${side} vmap @${map}-${family}`),
   );
 
-const denied = 'counter drop comment "no rule allows it"';
+// A client hears at once that it may not, instead of waiting; whoever asks from elsewhere hears nothing.
+const refused = "counter reject with icmpx admin-prohibited";
 
 /**
- * The chains that packets from and to clients go through; nothing else is touched. What no chain of a policy accepts is
+ * The chains that packets from and to clients go through, those first that others lead into; nothing else is touched. What no chain of a policy accepts is
  * dropped. An accept here is no promise: another table's drop still counts.
  */
 export const baseChains: Readonly<Record<string, readonly string[]>> = {
@@ -68,7 +69,7 @@ export const baseChains: Readonly<Record<string, readonly string[]>> = {
       { direction: "original", side: "saddr", map: "began" },
       { direction: "reply", side: "saddr", map: "admits" },
     ),
-    denied,
+    `${refused} comment "no rule allows it"`,
   ],
   // The other way round.
   inward: [
@@ -76,7 +77,7 @@ export const baseChains: Readonly<Record<string, readonly string[]>> = {
       { direction: "reply", side: "daddr", map: "began" },
       { direction: "original", side: "daddr", map: "admits" },
     ),
-    denied,
+    'counter drop comment "no rule allows it"',
   ],
   between: [
     ...judge(
@@ -85,36 +86,38 @@ export const baseChains: Readonly<Record<string, readonly string[]>> = {
       { direction: "original", side: "daddr", map: "met" },
       { direction: "reply", side: "saddr", map: "met" },
     ),
-    denied,
+    `${refused} comment "no rule allows it"`,
   ],
   forward: [
     "type filter hook forward priority filter; policy accept;",
-    "iifname != @devices oifname != @devices accept",
-    "iifname @devices jump genuine",
-    "oifname @devices jump present",
-    'iifname @devices iifname != @forwarding counter drop comment "not forwarded"',
-    'oifname @devices oifname != @forwarding counter drop comment "not forwarded"',
+    "iifname != @tunnels oifname != @tunnels accept",
+    "iifname @tunnels jump genuine",
+    "oifname @tunnels jump present",
+    `iifname @tunnels iifname != @forwarding ${refused} comment "not forwarded"`,
+    'oifname @tunnels oifname != @forwarding counter drop comment "not forwarded"',
     ...aboutConnections,
-    "iifname @devices oifname @devices goto between",
-    "iifname @devices goto outward",
+    "iifname @tunnels oifname @tunnels goto between",
+    "iifname @tunnels goto outward",
     "goto inward",
   ],
+  own: [...judge({ direction: "original", side: "saddr", map: "began" }), `${refused} comment "no rule allows it"`],
   // To this machine itself: others' rules decide, save for clients with rules of their own.
   input: [
     "type filter hook input priority filter; policy accept;",
-    "iifname != @devices accept",
+    "iifname != @tunnels accept",
     "jump genuine",
     "ct direction reply accept",
     ...aboutConnections,
+    // Where a device has neighbours, they must find each other; a tun has none.
+    "icmpv6 type { nd-neighbor-solicit, nd-neighbor-advert } accept",
     "ip daddr @gateways-4 accept",
     "ip6 daddr @gateways-6 accept",
     "ip saddr @restricted-4 goto own",
     "ip6 saddr @restricted-6 goto own",
   ],
-  own: [...judge({ direction: "original", side: "saddr", map: "began" }), denied],
   masquerading: [
     "type nat hook postrouting priority srcnat; policy accept;",
-    "oifname != @devices ip saddr vmap @nat-4",
-    "oifname != @devices ip6 saddr vmap @nat-6",
+    "oifname != @tunnels ip saddr vmap @nat-4",
+    "oifname != @tunnels ip6 saddr vmap @nat-6",
   ],
 };

@@ -111,6 +111,7 @@ class LinuxNetwork implements Network {
   }
 
   async #apply(changes: Change[]): Promise<(Error | null)[]> {
+    const begun = performance.now();
     await this.#readGroupSubnets();
     const faults = new Map<Change, Error>();
     const lines: RouteLine[] = [];
@@ -140,6 +141,8 @@ class LinuxNetwork implements Network {
       const fault = ruleFaults.get("") ?? this.#restoreFault(change, routeFaults);
       if (fault) faults.set(change, fault);
     }
+    const durationMs = Math.round(performance.now() - begun);
+    this.#options.log.debug({ changes: changes.length, failed: faults.size, durationMs }, "changed the network");
     return changes.map((change) => faults.get(change) ?? null);
   }
 

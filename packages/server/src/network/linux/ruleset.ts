@@ -186,7 +186,7 @@ export class Ruleset {
   }
 
   #addDevice(device: string, profile: NetworkProfile): void {
-    this.#elements.set(`devices ${checkedDevice(device)}`, "");
+    this.#elements.set(`tunnels ${checkedDevice(device)}`, "");
     if (profile.forwarding) this.#elements.set(`forwarding ${checkedDevice(device)}`, "");
   }
 
