@@ -18,7 +18,7 @@ export class LockOut {
   observe({ kind, code, outcome, userId, clientAddress, at }: AttemptRecord): void {
     if (kind === "authcli" || userId === null || clientAddress === null) return;
     const who = { userId, address: clientAddress };
-    if (code === "wrong-credentials") this.failed(who, Date.parse(at));
+    if (code === "wrong-credentials" || code === "totp-wrong") this.failed(who, Date.parse(at));
     else if (outcome === "allow") this.succeeded(who);
   }
 

@@ -101,6 +101,7 @@ function emptyFindings(request: AuthRequest): Findings {
     group: null,
     save: {},
     answered: null,
+    totpAccepted: false,
     states: {},
     resumedSession: null,
     directory: null,

@@ -34,6 +34,8 @@ export type Findings = {
   save: Properties;
   /** The answer to a question of an earlier round: whose question, and what that step needs to go on. */
   answered: { step: string; resume: unknown; response: Secret } | null;
+  /** In this round or an earlier one. */
+  totpAccepted: boolean;
   /** `authret.state` by script. */
   states: Readonly<Record<string, string>>;
   resumedSession: VpnSession | null;

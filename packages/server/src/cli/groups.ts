@@ -11,6 +11,7 @@ export const groups: Readonly<Record<string, Group>> = {
   serve: { summary: "run the daemon", load: () => import("./commands/serve.ts") },
   setup: { summary: "make an installation where there is none", load: () => import("./commands/setup.ts") },
   user: { summary: "local accounts", load: () => import("./commands/user.ts") },
+  totp: { summary: "authenticator apps of users", load: () => import("./commands/totp.ts") },
   group: { summary: "groups", load: () => import("./commands/group.ts") },
   property: { summary: "properties of users, groups and the default", load: () => import("./commands/property.ts") },
   config: { summary: "settings kept in the database", load: () => import("./commands/config.ts") },

@@ -11,6 +11,7 @@ import { hookCommands } from "../api/commands/hooks.ts";
 import { postAuthCommands } from "../api/commands/post-auth.ts";
 import { propertyCommands } from "../api/commands/properties.ts";
 import { settingCommands } from "../api/commands/settings.ts";
+import { totpCommands } from "../api/commands/totp.ts";
 import { userCommands } from "../api/commands/users.ts";
 import { scriptSetting } from "../api/script-setting.ts";
 import type { Pipeline } from "../auth/pipeline.ts";
@@ -53,6 +54,12 @@ export function composeCommands(options: {
   });
   return joinTables(
     userCommands({ accounts: store.accounts, directory, lookup: accounts, endConnections }),
+    totpCommands({
+      accounts: store.accounts,
+      lookup: accounts,
+      usually: () => store.settings.get("vpn.server.google_auth.enable"),
+      issuer: () => options.live().node.hostName,
+    }),
     groupCommands({ accounts: store.accounts, directory, lookup: accounts }),
     propertyCommands({ accounts: store.accounts, directory, lookup: accounts }),
     settings,

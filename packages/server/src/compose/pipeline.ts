@@ -5,6 +5,7 @@ import { checkAccount } from "../auth/steps/check-account.ts";
 import { checkCertificate } from "../auth/steps/check-certificate.ts";
 import { checkLockOut } from "../auth/steps/check-lock-out.ts";
 import { checkMethod } from "../auth/steps/check-method.ts";
+import { checkTotp } from "../auth/steps/check-totp.ts";
 import { decodeCredentials } from "../auth/steps/decode-credentials.ts";
 import { placeInGroup } from "../auth/steps/place-in-group.ts";
 import { resumeChallenge } from "../auth/steps/resume-challenge.ts";
@@ -39,6 +40,10 @@ export function composePipeline(options: {
         postAuth,
       }),
       checkAccount({ accounts }),
+      checkTotp({
+        accounts: store.accounts,
+        usually: () => store.settings.get("vpn.server.google_auth.enable"),
+      }),
       runPostAuth({ postAuth, accounts }),
       placeInGroup({ accounts }),
     ],

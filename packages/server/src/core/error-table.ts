@@ -50,6 +50,27 @@ export const errorTable = {
     "The auth method did not accept the user name and password.",
     "Set a new password with `sallyport user password NAME`.",
   ),
+  "totp-wrong": denial(
+    "user",
+    401,
+    "The authenticator code is wrong. Please try again with a new one.",
+    "The code of the authenticator app is not the one expected at this time.",
+    "The reason tells a wrong clock from a wrong code. For a lost phone, `sallyport totp reset NAME` and enrol again.",
+  ),
+  "totp-used": denial(
+    "user",
+    401,
+    "This authenticator code was used already. Please wait for the next one.",
+    "Each code of the authenticator app is good for one sign-in, and none is after a newer one was used.",
+    "Have the user wait for the next code, half a minute at most; nobody else should know their codes.",
+  ),
+  "totp-not-enrolled": denial(
+    "policy",
+    403,
+    "An authenticator app must be set up for this account. Please ask your administrator.",
+    "A code is asked for (prop_google_auth), and the user has no authenticator enrolled.",
+    "Enrol one with `sallyport totp enrol NAME` and hand the QR code over.",
+  ),
   "locked-out": denial(
     "user",
     429,

@@ -14,6 +14,14 @@ export type GroupSnapshot = {
 
 const secretProperties: ReadonlySet<string> = new Set(["pvt_password_digest", "pvt_google_auth_secret"]);
 
+/** What the daemon notes down for itself on a user's record. */
+const ownNotes: ReadonlySet<string> = new Set(["pvt_totp_last_step"]);
+
+/** Without the daemon's own notes: a script that saves all it was given must not put old ones back. */
+export function forScripts(properties: Properties): Properties {
+  return Object.fromEntries(Object.entries(properties).filter(([key]) => !ownNotes.has(key)));
+}
+
 /** The same properties with the values of those that hold secrets masked, for records, logs and listings. */
 export function maskSecrets(properties: Properties): Properties {
   return Object.fromEntries(

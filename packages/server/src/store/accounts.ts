@@ -91,6 +91,27 @@ export function accountStore({ query, transaction }: Database): AccountStore {
       return result.numDeletedRows > 0n;
     },
 
+    async swapProperty(owner, { key, from, to }) {
+      const place = { owner_kind: owner.kind, owner_name: nameOf(owner), key };
+      if (from === null) {
+        const { numInsertedOrUpdatedRows = 0n } = await query
+          .insertInto("properties")
+          .values({ ...place, value: to })
+          .onConflict((conflict) => conflict.doNothing())
+          .executeTakeFirstOrThrow();
+        return numInsertedOrUpdatedRows > 0n;
+      }
+      const { numUpdatedRows } = await query
+        .updateTable("properties")
+        .set({ value: to })
+        .where("owner_kind", "=", place.owner_kind)
+        .where("owner_name", "=", place.owner_name)
+        .where("key", "=", key)
+        .where("value", "=", from)
+        .executeTakeFirst();
+      return numUpdatedRows > 0n;
+    },
+
     async allProperties() {
       const rows = await query
         .selectFrom("properties")

@@ -43,6 +43,8 @@ export interface AccountStore {
   properties(owner: PropertyOwner): Promise<Properties>;
   setProperties(owner: PropertyOwner, values: Properties): Promise<void>;
   deleteProperty(owner: PropertyOwner, key: string): Promise<boolean>;
+  /** Sets a property that still has the value `from` (null: is not set). False where it has another: nothing is changed. */
+  swapProperty(owner: PropertyOwner, swap: { key: string; from: string | null; to: string }): Promise<boolean>;
   /** Everybody's, with those of a directory's users, who have no account here. Owners without properties are left out. */
   allProperties(): Promise<{ owner: PropertyOwner; properties: Properties }[]>;
 }

@@ -1,5 +1,6 @@
 import { beforeEach, describe, expect, it } from "vitest";
 import { LockOut } from "../../src/auth/lock-out.ts";
+import type { AttemptRecord } from "../../src/core/attempt.ts";
 
 const minute = 60_000;
 const who = { userId: "alice", address: "192.0.2.7" };
@@ -12,6 +13,23 @@ beforeEach(() => {
 const fail = (times: number, at: number, given = who) => {
   for (let i = 0; i < times; i += 1) lockOut.failed(given, at);
 };
+
+describe("what attempts show", () => {
+  const attempt = { kind: "connect", outcome: "deny", userId: "alice", clientAddress: "192.0.2.7" } as const;
+  const observed = (code: AttemptRecord["code"]) => {
+    const shown: Partial<AttemptRecord> = { ...attempt, code, at: new Date(0).toISOString() };
+    for (let i = 0; i < 3; i += 1) lockOut.observe(shown as AttemptRecord);
+    return lockOut.locked(who, 0) !== undefined;
+  };
+
+  it.each<[AttemptRecord["code"], boolean]>([
+    ["wrong-credentials", true],
+    ["totp-wrong", true],
+    ["totp-used", false],
+    ["method-unreachable", false],
+    ["locked-out", false],
+  ])("%s counts: %s", (code, counts) => expect(observed(code)).toBe(counts));
+});
 
 describe("lock-out", () => {
   it("locks a user out after so many wrong credentials, from wherever they come", () => {

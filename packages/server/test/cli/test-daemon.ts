@@ -16,6 +16,7 @@ import { hookCommands } from "../../src/api/commands/hooks.ts";
 import { postAuthCommands } from "../../src/api/commands/post-auth.ts";
 import { propertyCommands } from "../../src/api/commands/properties.ts";
 import { settingCommands } from "../../src/api/commands/settings.ts";
+import { totpCommands } from "../../src/api/commands/totp.ts";
 import { userCommands } from "../../src/api/commands/users.ts";
 import { scriptSetting } from "../../src/api/script-setting.ts";
 import { openAuthority } from "../../src/client-configs/authority.ts";
@@ -137,6 +138,12 @@ export async function startTestDaemon() {
   });
   const commands = joinTables(
     userCommands({ accounts: store.accounts, directory: accounts, lookup, endConnections }),
+    totpCommands({
+      accounts: store.accounts,
+      lookup,
+      usually: () => store.settings.get("vpn.server.google_auth.enable"),
+      issuer: () => profile.hostName,
+    }),
     groupCommands({ accounts: store.accounts, directory: accounts, lookup }),
     propertyCommands({ accounts: store.accounts, directory: accounts, lookup }),
     settings,

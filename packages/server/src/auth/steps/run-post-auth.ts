@@ -1,7 +1,7 @@
 /** Guarantees: the administrator's scripts, if any are active, said yes, and what they changed is in force. */
 import type { AccountLookup } from "../../core/account.ts";
 import type { PostAuth, PostAuthInput } from "../../core/post-auth.ts";
-import { maskSecrets, type Properties } from "../../core/properties.ts";
+import { forScripts, maskSecrets, type Properties } from "../../core/properties.ts";
 import { denied, type Findings, type Step } from "../step.ts";
 
 const name = "post-auth";
@@ -92,7 +92,7 @@ function scriptInput(
       status: 0,
       user: userId,
       reason: methodReason,
-      proplist: terms.groupSelect ? {} : properties,
+      proplist: terms.groupSelect ? {} : forScripts(properties),
     },
     info: { auth_method: method ?? "local", ...info },
     ...(directory && { directory }),

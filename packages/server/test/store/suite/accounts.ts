@@ -133,6 +133,21 @@ export function accountsSuite(open: OpenStore): void {
         expect(await accounts.properties({ kind: "group", name: "eng" })).toEqual({});
       }));
 
+    test("a property is swapped by one of many who saw the same value, and by nobody who saw another", () =>
+      withStore(open, async ({ accounts }) => {
+        const owner = { kind: "user", name: "alice" } as const;
+        await accounts.setProperties({ kind: "user", name: "bob" }, { step: "1" });
+        const swap = async (from: string | null, to: string) =>
+          await accounts.swapProperty(owner, { key: "step", from, to });
+        expect(await swap("1", "2")).toBe(false);
+        const first = await Promise.all(Array.from({ length: 10 }, () => swap(null, "1")));
+        expect(first.filter(Boolean)).toHaveLength(1);
+        const second = await Promise.all(Array.from({ length: 10 }, (_, i) => swap("1", `later ${i}`)));
+        expect(second.filter(Boolean)).toHaveLength(1);
+        expect(await accounts.properties(owner)).toEqual({ step: `later ${second.indexOf(true)}` });
+        expect(await accounts.properties({ kind: "user", name: "bob" })).toEqual({ step: "1" });
+      }));
+
     test("keys and values of any characters come back unchanged", () =>
       withStore(open, async ({ accounts }) => {
         const values = Object.fromEntries(hostileNames.map((name) => [name, `${name}\r\n\t${"x".repeat(100_000)}`]));
