@@ -1,7 +1,7 @@
 import { mkdir } from "node:fs/promises";
 import { join } from "node:path";
 import { createDirectory } from "./accounts/directory.ts";
-import { accountLookup, allSubnets } from "./accounts/lookup.ts";
+import { accountLookup } from "./accounts/lookup.ts";
 import { createPasswords } from "./accounts/passwords.ts";
 import { serveAdminSocket } from "./api/admin-socket.ts";
 import { LockOut } from "./auth/lock-out.ts";
@@ -10,7 +10,8 @@ import { createClientConfigs } from "./client-configs/client-configs.ts";
 import { composeCommands } from "./compose/commands.ts";
 import { bindHook } from "./compose/hooks.ts";
 import { composeMethods } from "./compose/methods.ts";
-import { openVpnListeners } from "./compose/openvpn.ts";
+import { composeNetwork, deviceOf, groupSubnets, networkProfiles } from "./compose/network.ts";
+import { certificatesOf, openVpnListeners } from "./compose/openvpn.ts";
 import { composePipeline } from "./compose/pipeline.ts";
 import { refuseWhatNeedsRestart } from "./compose/reload.ts";
 import { createScriptLoaders } from "./compose/scripts.ts";
@@ -19,7 +20,6 @@ import type { Config } from "./config/config.ts";
 import { Connections } from "./connections/connections.ts";
 import { startHousekeeping } from "./connections/housekeeping.ts";
 import { reconcile } from "./connections/reconcile.ts";
-import { parseRange } from "./core/address-range.ts";
 import type { Log } from "./core/log.ts";
 import { createOpenVpnDriver } from "./drivers/openvpn/openvpn-driver.ts";
 import { createHooks } from "./hooks/dispatch.ts";
@@ -32,7 +32,7 @@ import { createProgramRunner } from "./runner/programs/program-runner.ts";
 export type Daemon = {
   start(): Promise<void>;
   /** Applies a configuration read again, whole or not at all; nobody is dropped. Errors: `config-invalid`. */
-  reload(next: Config): void;
+  reload(next: Config): Promise<void>;
   stop(): Promise<void>;
 };
 
@@ -46,7 +46,8 @@ const keepAttemptsDays = 90;
 /** Reads the whole configuration and hands every stage what it needs: the one place that names adapters. */
 export async function composeDaemon({ config, log }: { config: Config; log: Log }): Promise<Daemon> {
   const { dataDirectory } = config;
-  await mkdir(dataDirectory, { recursive: true, mode: 0o700 });
+  // Others may pass through, to the directories that are theirs: scripts and hooks may run as accounts of their own.
+  await mkdir(dataDirectory, { recursive: true, mode: 0o711 });
   const store = await openStore(config, log);
   const runner = createProgramRunner({ log });
   const node = config.node;
@@ -69,23 +70,39 @@ export async function composeDaemon({ config, log }: { config: Config; log: Log 
     workingDirectory: join(dataDirectory, "scripts"),
     log,
   });
-  const postAuth = createPostAuth({ scripts: store.scripts, loaders, deadlineMs, log });
-  const versions = createScriptVersions({ scripts: store.scripts, loaders, deadlineMs, applied: postAuth.reload });
+  const postAuth = createPostAuth({ scripts: store.scripts, settings: store.settings, loaders, deadlineMs, log });
+  const versions = createScriptVersions({
+    scripts: store.scripts,
+    settings: store.settings,
+    loaders,
+    deadlineMs,
+    applied: postAuth.reload,
+  });
   const clientConfigs = createClientConfigs({ authority, store: store.clientConfigs });
 
+  const profileOf = (id: string) => live.profiles.find((profile) => profile.id === id);
   const lockOut = new LockOut(config.lockOut);
   const methods = composeMethods({ store, passwords, nasIdentifier: node.hostName, log });
-  const pipeline = composePipeline({ store, accounts, methods, postAuth, lockOut, log });
+  const pipeline = composePipeline({
+    certificates: (id) => certificatesOf(profileOf(id ?? "")),
+    store,
+    accounts,
+    methods,
+    postAuth,
+    lockOut,
+    log,
+  });
 
   const driver = createOpenVpnDriver({ listeners: await openVpnListeners(config, authority), log });
-  const profileOf = (id: string) => live.profiles.find((profile) => profile.id === id);
+  const network = composeNetwork({ config, accounts: store.accounts, log });
   const connections = new Connections({
     ledger: store.ledger,
     driver,
     nodeNumber: node.number,
     profile: profileOf,
-    groupSubnets: async () =>
-      (await allSubnets(store.accounts)).map(({ cidr }) => parseRange(cidr)).filter((range) => range !== undefined),
+    groupSubnets: () => groupSubnets(store.accounts),
+    network,
+    device: (listener) => deviceOf(live, listener),
     hooks,
     queued: hooks.wake,
     log,
@@ -116,21 +133,28 @@ export async function composeDaemon({ config, log }: { config: Config; log: Log 
     live: () => live,
   });
 
+  const startNetwork = async () => {
+    const clients = await connections.networkClients();
+    await network.start({ profiles: networkProfiles(live), clients });
+  };
+
   let housekeeping: ReturnType<typeof startHousekeeping> | undefined;
   let admin: Awaited<ReturnType<typeof serveAdminSocket>> | undefined;
   return {
     async start() {
       await hooks.start();
       await postAuth.reload();
+      await startNetwork();
       await driver.start(lifecycle.events);
       housekeeping = startHousekeeping({ connections, store, keepAttemptsDays, log });
       admin = await serveAdminSocket({ path: join(dataDirectory, "admin.sock"), commands, log });
     },
-    reload(next) {
+    async reload(next) {
       refuseWhatNeedsRestart(live, next);
       live = next;
       lockOut.terms = next.lockOut;
       hooks.replace(next.hooks.map((hook) => bindHook(hook, runner, next)));
+      await startNetwork();
     },
     async stop() {
       await admin?.close();
@@ -139,6 +163,7 @@ export async function composeDaemon({ config, log }: { config: Config; log: Log 
       connections.endingAll({ reason: "shutdown", detail: null });
       await driver.stop("end");
       await lifecycle.settled();
+      await network.stop("end");
       await hooks.stop(lastDeliveriesMs);
       await Promise.all([postAuth.close(), ...methods.map((method) => method.close?.())]);
       await store.close();

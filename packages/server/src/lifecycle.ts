@@ -63,8 +63,10 @@ export function createLifecycle(options: {
         await connections.withdraw(connection, { reason: "rejected", detail: asked.reason });
         return await refuse(request, asked.code, asked.reason, asked.clientReason);
       }
+      await connections.letThrough(connection);
       await keepSession(decision);
       if (!(await connections.admit(connection, decision))) {
+        await connections.withdraw(connection, { reason: "rejected", detail: "it ended while it was being admitted" });
         return await refuse(request, "connection-ended", "the connection ended while it was being admitted");
       }
     } catch (error) {

@@ -52,6 +52,17 @@ class Flattening:
         return plain
 
 
+def unflatten(value):
+    """Floats again, as another script returned them, where JSON would make integers of them."""
+    if isinstance(value, list):
+        return [unflatten(one) for one in value]
+    if not isinstance(value, dict):
+        return value
+    if len(value) == 1 and isinstance(value.get("$float"), str):
+        return float(value["$float"])
+    return {key: unflatten(one) for key, one in value.items()}
+
+
 def bounded(value, place):
     if not -(2**63) <= value < 2**63:
         raise Unsendable("%s is an integer of more than 64 bits" % place[:200])

@@ -18,7 +18,7 @@ from sallyport_host.directory import DirectoryError, LdapContext
 from sallyport_host.failures import cut, message_of, traceback_of
 from sallyport_host.loading import Fault, load
 from sallyport_host.pipe import Pipe, encode
-from sallyport_host.values import Flattening, Unsendable
+from sallyport_host.values import Flattening, Unsendable, unflatten
 
 STACK_BYTES = 2 * 1024 * 1024
 
@@ -145,7 +145,7 @@ class Worker:
 
     def _call_script(self, message):
         given = message["arguments"]
-        authret = AuthRet(given["authret"])
+        authret = AuthRet(unflatten(given["authret"]))
         authret.setdefault("proplist", {})
         if message["state"] is not None:
             authret["state"] = thaw(message["state"], "authret.state")

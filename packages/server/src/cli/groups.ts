@@ -18,6 +18,7 @@ export const groups: Readonly<Record<string, Group>> = {
   "post-auth": { summary: "post-auth scripts and their versions", load: () => import("./commands/post-auth.ts") },
   authcli: { summary: "one authentication, without a VPN", load: () => import("./commands/authcli.ts") },
   sacli: { summary: "Access Server's administration in its own words", load: () => import("./commands/sacli.ts") },
+  import: { summary: "take over what another VPN server knew", load: () => import("./commands/import.ts") },
   "client-config": { summary: "the files devices get", load: () => import("./commands/client-config.ts") },
   connection: { summary: "connections: open, past, and ending one", load: () => import("./commands/connection.ts") },
   hook: { summary: "connection hooks and their deliveries", load: () => import("./commands/hook.ts") },

@@ -8,6 +8,7 @@ import { clientConfigCommands } from "../api/commands/client-configs.ts";
 import { connectionCommands } from "../api/commands/connections.ts";
 import { groupCommands } from "../api/commands/groups.ts";
 import { hookCommands } from "../api/commands/hooks.ts";
+import { importCommands } from "../api/commands/import-access-server.ts";
 import { postAuthCommands } from "../api/commands/post-auth.ts";
 import { propertyCommands } from "../api/commands/properties.ts";
 import { settingCommands } from "../api/commands/settings.ts";
@@ -48,9 +49,10 @@ export function composeCommands(options: {
     await store.sessions.end({ userId });
     return await connections.killAll({ userId }, { reason: "disabled", detail: `account ${userId}` });
   };
+  const script = scriptSetting(versions);
   const settings = settingCommands({
     settings: store.settings,
-    elsewhere: { "auth.module.post_auth_script": scriptSetting(versions) },
+    elsewhere: { "auth.module.post_auth_script": script },
   });
   return joinTables(
     userCommands({ accounts: store.accounts, directory, lookup: accounts, endConnections }),
@@ -74,6 +76,7 @@ export function composeCommands(options: {
         connections.killAll({ userId }, { reason: "admin", detail: "ended by an administrator (DisconnectUser)" }),
       version: `Sallyport ${version}`,
     }),
+    importCommands({ accounts: store.accounts, directory, settings: store.settings, scripts: versions, script }),
     postAuthCommands({ scripts: versions }),
     authenticateCommands({ authenticate: authenticateWith(pipeline) }),
     clientConfigCommands({

@@ -3,12 +3,37 @@ import { access, mkdir, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import type { Authority } from "../client-configs/authority.ts";
 import type { Config, ProfileConfig } from "../config/config.ts";
-import type { OpenVpnListenerOptions } from "../drivers/openvpn/openvpn-driver.ts";
+import type { AttachedListenerOptions, OpenVpnListenerOptions } from "../drivers/openvpn/openvpn-driver.ts";
 
-/** Every listener of every OpenVPN profile that is ours to run. */
-export async function openVpnListeners(config: Config, authority: Authority): Promise<OpenVpnListenerOptions[]> {
+/** Every listener of every OpenVPN profile that is ours to run, and every server of others that we attach to. */
+export async function openVpnListeners(
+  config: Config,
+  authority: Authority,
+): Promise<(OpenVpnListenerOptions | AttachedListenerOptions)[]> {
   const ipv6 = await exists("/proc/net/if_inet6");
-  return (await Promise.all(config.profiles.map((profile) => listenersOf(profile, config, authority, ipv6)))).flat();
+  const attached = config.profiles.flatMap((profile) => attachedListener(profile, config));
+  const managed = (
+    await Promise.all(config.profiles.map((profile) => listenersOf(profile, config, authority, ipv6)))
+  ).flat();
+  return [...managed, ...attached];
+}
+
+function attachedListener({ id, tunnel }: ProfileConfig, { dataDirectory }: Config): AttachedListenerOptions[] {
+  if (tunnel.protocol !== "openvpn" || tunnel.mode !== "attach") return [];
+  const { name, management, passwordFile, wakeUp } = tunnel;
+  const stateFile = join(dataDirectory, "openvpn", id, "attached");
+  return [{ profileId: id, listener: name, management, passwordFile: passwordFile ?? undefined, stateFile, wakeUp }];
+}
+
+/** Where a listener keeps its socket, configuration and log. */
+export function listenerDirectory({ dataDirectory }: Config, profileId: string, listener: string): string {
+  return join(dataDirectory, "openvpn", profileId, listener.replaceAll(/[^A-Za-z0-9.]/g, "-"));
+}
+
+/** A server of somebody else's has certificates of somebody else's, unless the profile says otherwise. */
+export function certificatesOf(profile: ProfileConfig | undefined): "any" | "ours" {
+  const tunnel = profile?.tunnel;
+  return tunnel?.protocol === "openvpn" && tunnel.mode === "attach" ? tunnel.certificates : "ours";
 }
 
 async function listenersOf(
@@ -27,7 +52,7 @@ async function listenersOf(
     profileId: id,
     listener: listener.name,
     listen: { transport: listener.transport, address: listener.address, port: listener.port },
-    directory: join(directory, listener.name.replaceAll(/[^A-Za-z0-9.]/g, "-")),
+    directory: listenerDirectory(config, id, listener.name),
     files,
     ranges: { ipv4: ranges.ipv4 ?? undefined, ipv6: ranges.ipv6 ?? undefined },
     wakeUp: tunnel.wakeUp,

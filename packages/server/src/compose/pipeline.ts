@@ -23,13 +23,15 @@ export function composePipeline(options: {
   methods: readonly Method[];
   postAuth: PostAuth;
   lockOut: LockOut;
+  /** Whether a profile's server lets in certificates that were not issued here. */
+  certificates: (profileId: string | null) => "any" | "ours";
   log: Log;
 }): Pipeline {
   const { store, accounts, methods, postAuth, lockOut, log } = options;
   return createPipeline({
     steps: [
       decodeCredentials,
-      checkCertificate({ clientConfigs: store.clientConfigs }),
+      checkCertificate({ clientConfigs: store.clientConfigs, certificates: options.certificates }),
       checkLockOut({ lockOut }),
       resumeChallenge({ challenges: store.challenges }),
       resumeSession({ sessions: store.sessions }),

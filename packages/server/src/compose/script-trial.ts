@@ -8,6 +8,7 @@ import type { Log } from "../core/log.ts";
 import type { Loaders } from "../post-auth/loaders.ts";
 import { createAccountLookup } from "../runner/programs/accounts.ts";
 import { createPythonLoader } from "../runner/python/loader.ts";
+import { createTypeScriptLoader } from "../runner/typescript/loader.ts";
 
 /** Loads scripts as the daemon would, where no daemon need run. */
 export type ScriptTrial = {
@@ -43,15 +44,9 @@ export async function openScriptTrial(options: {
   const directory = await mkdtemp(join(tmpdir(), "sallyport-trial-"));
   // The account must be able to reach its own directory below.
   await chmod(directory, 0o711);
-  const loader = createPythonLoader({
-    python,
-    account,
-    workingDirectory: join(directory, "scripts"),
-    workersPerScript: 1,
-    log: silent,
-  });
+  const shared = { account, workingDirectory: join(directory, "scripts"), workersPerScript: 1, log: silent };
   return {
-    loaders: { python: loader },
+    loaders: { python: createPythonLoader({ ...shared, python }), typescript: createTypeScriptLoader(shared) },
     deadlineMs,
     configured: "config" in read,
     close: async () => await rm(directory, { recursive: true, force: true }),

@@ -4,6 +4,7 @@ import type { Log } from "../core/log.ts";
 import type { Loaders } from "../post-auth/loaders.ts";
 import { createAccountLookup } from "../runner/programs/accounts.ts";
 import { createPythonLoader } from "../runner/python/loader.ts";
+import { createTypeScriptLoader } from "../runner/typescript/loader.ts";
 
 /** What runs post-auth scripts, by language: as the account for scripts where we are root, as ourselves elsewhere. */
 export async function createScriptLoaders(options: {
@@ -17,14 +18,9 @@ export async function createScriptLoaders(options: {
     throw new SallyportError("config-invalid", `scripts.account: ${account.fault}; name another or make it`);
   }
   const { python, workers, threads } = scripts;
+  const shared = { account, workingDirectory, log, ...(workers !== undefined && { workersPerScript: workers }) };
   return {
-    python: createPythonLoader({
-      python,
-      account,
-      workingDirectory,
-      ...(workers !== undefined && { workersPerScript: workers }),
-      ...(threads !== undefined && { threadsPerWorker: threads }),
-      log,
-    }),
+    python: createPythonLoader({ ...shared, python, ...(threads !== undefined && { threadsPerWorker: threads }) }),
+    typescript: createTypeScriptLoader(shared),
   };
 }

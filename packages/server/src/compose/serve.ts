@@ -44,7 +44,7 @@ export async function serve(configFile: string): Promise<number> {
 async function reload(daemon: Daemon, configFile: string, log: Log): Promise<void> {
   try {
     const config = await loadConfig({ file: configFile, environment: process.env });
-    daemon.reload(config);
+    await daemon.reload(config);
     for (const warning of config.warnings) log.warn({ file: config.file }, warning);
     log.info({ file: config.file }, "reloaded: the new configuration is in force");
   } catch (error) {
@@ -55,7 +55,8 @@ async function reload(daemon: Daemon, configFile: string, log: Log): Promise<voi
 
 /** One daemon a data directory, from before it touches anything: a socket that only a living process can hold. */
 async function lockDataDirectory(dataDirectory: string): Promise<() => Promise<void>> {
-  await mkdir(dataDirectory, { recursive: true, mode: 0o700 });
+  // Others may pass through, to the directories that are theirs: scripts and hooks may run as accounts of their own.
+  await mkdir(dataDirectory, { recursive: true, mode: 0o711 });
   const path = join(dataDirectory, "lock.sock");
   const hidden = hiddenNameFor(path);
   const server = createServer((socket) => socket.destroy());

@@ -23,7 +23,7 @@ export type Installation = {
 export async function setup(configFile: string): Promise<Installation> {
   const configMade = await writeFirstConfig(configFile);
   const config = await loadConfig({ file: configFile, environment: process.env });
-  await mkdir(config.dataDirectory, { recursive: true, mode: 0o700 });
+  await mkdir(config.dataDirectory, { recursive: true, mode: 0o711 });
   const administrator = await firstAdministrator(config);
   return {
     configFile: config.file,

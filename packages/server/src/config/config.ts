@@ -75,8 +75,20 @@ export type OpenVpnManaged = {
   renegotiateSeconds: number;
 };
 
-/** A server somebody else runs; `management` is the absolute path of its management socket. */
-export type OpenVpnAttached = { protocol: "openvpn"; mode: "attach"; management: string };
+/** A server somebody else runs. */
+export type OpenVpnAttached = {
+  protocol: "openvpn";
+  mode: "attach";
+  /** As configured, in canonical form: `unix:/run/office.sock`, `tcp:127.0.0.1:7505`, `listen:unix:/run/office.sock`. */
+  name: string;
+  /** `listen`: the server connects to us. */
+  management: { role: "connect" | "listen"; at: { path: string } | { host: string; port: number } };
+  /** Absolute. */
+  passwordFile: string | null;
+  /** `any`: whatever certificate the server accepted, or none. `ours`: one that was issued here. */
+  certificates: "any" | "ours";
+  wakeUp: boolean;
+};
 
 export type WireGuardManaged = { protocol: "wireguard"; mode: "managed"; interface: string; listenPort: number };
 

@@ -27,6 +27,12 @@ export function checkTogether(reading: Reading, parts: ReadParts): void {
   checkUnique(reading, names, "a name of its own");
   checkRangesApart(reading, parts.profiles);
   checkSocketsApart(reading, parts);
+  const attached = parts.profiles.flatMap(({ profile: { tunnel }, path }) =>
+    tunnel.mode === "attach" && tunnel.protocol === "openvpn"
+      ? [{ name: tunnel.name.replace(/^listen:/, ""), path: [...path, "openvpn", "attach"] }]
+      : [],
+  );
+  checkUnique(reading, attached, "a server of its own");
   checkDeadlines(reading, parts);
 }
 

@@ -1,5 +1,5 @@
 import { parseAddress } from "../core/address-range.ts";
-import type { Listener, SocketAddress } from "./config.ts";
+import type { Listener, OpenVpnAttached, SocketAddress } from "./config.ts";
 
 function parsePort(text: string): number | undefined {
   const port = /^[1-9]\d{0,4}$/.test(text) ? Number(text) : 0;
@@ -26,6 +26,21 @@ export function parseListener(text: string): Listener | undefined {
   const socket = parseSocketAddress(rest);
   if (socket === undefined) return undefined;
   return { name: `${transport}/${socketText(socket)}`, transport, ...socket };
+}
+
+/** Reads `unix:/run/office.sock` or `tcp:127.0.0.1:7505`, either with `listen:` in front. */
+export function parseManagement(text: string): Pick<OpenVpnAttached, "name" | "management"> | undefined {
+  const match = /^(listen:)?(unix|tcp):(.+)$/.exec(text);
+  const [listen = "", kind, rest = ""] = match?.slice(1) ?? [];
+  const role = listen === "" ? "connect" : "listen";
+  // sockaddr_un holds 108 bytes with a final NUL.
+  if (kind === "unix" && rest.startsWith("/") && !rest.includes("\0") && Buffer.byteLength(rest) <= 107) {
+    return { name: text, management: { role, at: { path: rest } } };
+  }
+  const socket = kind === "tcp" ? parseSocketAddress(rest) : undefined;
+  if (socket === undefined) return undefined;
+  const at = { host: socket.address, port: socket.port };
+  return { name: `${listen}tcp:${socketText(socket)}`, management: { role, at } };
 }
 
 export function socketText({ address, port }: SocketAddress): string {

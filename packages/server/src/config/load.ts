@@ -74,7 +74,7 @@ async function readTree(reading: Reading, file: string): Promise<Config | undefi
   }
   const profiles: PlacedProfile[] = [];
   for (const [i, value] of listAt(reading, "profiles", mostProfiles).entries()) {
-    const profile = readProfile(reading, value, ["profiles", i]);
+    const profile = await readProfile(reading, value, ["profiles", i]);
     if (profile) profiles.push(profile);
   }
   checkTogether(reading, { hooks, profiles, httpListen: http?.listen, scriptDeadlineMs: scripts?.deadlineMs });

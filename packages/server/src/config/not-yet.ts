@@ -16,14 +16,6 @@ export const notYet: readonly NotYet[] = [
   { key: "hooks[].webhook", what: "a webhook" },
   { key: "hooks[].module", what: "a module hook" },
   { key: "profiles[].wireguard", what: "WireGuard" },
-  { key: "profiles[].openvpn.attach", what: "attaching to a server that runs already" },
-  {
-    key: "profiles[].openvpn.managed.listen[]",
-    what: "a TCP listener",
-    when: (value) => typeof value === "string" && value.startsWith("tcp/"),
-  },
-  { key: "profiles[].forwarding", what: "forwarding", when: (value) => value === true },
-  { key: "profiles[].nat", what: "NAT", when: (value) => value === "masquerade" },
 ];
 
 export function refuseNotYet(reading: Reading, table: readonly NotYet[]): void {

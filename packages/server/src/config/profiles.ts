@@ -1,15 +1,17 @@
+import { resolve } from "node:path";
 import type { z } from "zod";
 import { type AddressRange, parseRange } from "../core/address-range.ts";
 import type { ProfileConfig } from "./config.ts";
 import { describeValue, type Path } from "./faults.ts";
-import { addFault, type Reading, take, valueAt } from "./reading.ts";
+import { addFault, addWarning, type Reading, take, valueAt } from "./reading.ts";
 import { profileSchema } from "./schema.ts";
+import { readSecretFile } from "./secrets.ts";
 
 /** A profile and the key it came from, for the checks that compare profiles with each other. */
 export type PlacedProfile = { profile: ProfileConfig; path: Path };
 
 /** Reads one entry of `profiles`. */
-export function readProfile(reading: Reading, value: unknown, path: Path): PlacedProfile | undefined {
+export async function readProfile(reading: Reading, value: unknown, path: Path): Promise<PlacedProfile | undefined> {
   const written = take(reading, profileSchema, value, path);
   const oneProtocol = exactlyOne(reading, value, path, ["openvpn", "wireguard"]);
   const oneMode = (["openvpn", "wireguard"] as const).every((protocol) => {
@@ -18,7 +20,8 @@ export function readProfile(reading: Reading, value: unknown, path: Path): Place
   });
   if (!written) return undefined;
   checkRanges(reading, written, path);
-  const tunnel = tunnelOf(written);
+  await checkAttached(reading, written, path);
+  const tunnel = tunnelOf(written, reading.directory);
   if (!oneProtocol || !oneMode || !tunnel) return undefined;
   const { id, routes, dns, forwarding, nat } = written;
   return {
@@ -46,16 +49,49 @@ function exactlyOne(reading: Reading, value: unknown, path: Path, keys: readonly
   return false;
 }
 
-function tunnelOf(written: z.output<typeof profileSchema>): ProfileConfig["tunnel"] | undefined {
+function tunnelOf(written: z.output<typeof profileSchema>, directory: string): ProfileConfig["tunnel"] | undefined {
   const { openvpn, wireguard } = written;
   if (openvpn?.managed) {
     const { listen, wakeUp, renegotiateSeconds } = openvpn.managed;
     return { protocol: "openvpn", mode: "managed", listeners: listen, wakeUp, renegotiateSeconds };
   }
-  if (openvpn?.attach !== undefined) return { protocol: "openvpn", mode: "attach", management: openvpn.attach };
+  if (openvpn?.attach !== undefined) {
+    const { attach, passwordFile, certificates = "any", wakeUp = true } = openvpn;
+    const file = passwordFile === undefined ? null : resolve(directory, passwordFile);
+    return { protocol: "openvpn", mode: "attach", ...attach, passwordFile: file, certificates, wakeUp };
+  }
   if (wireguard?.managed) return { protocol: "wireguard", mode: "managed", ...wireguard.managed };
   if (wireguard?.attach !== undefined) return { protocol: "wireguard", mode: "attach", interface: wireguard.attach };
   return undefined;
+}
+
+/** The keys that go with `attach` alone, and those that a server of somebody else's has no use for. */
+async function checkAttached(reading: Reading, written: z.output<typeof profileSchema>, path: Path): Promise<void> {
+  const { openvpn, forwarding, nat } = written;
+  if (openvpn === undefined) return;
+  if (openvpn.attach === undefined) {
+    for (const key of ["passwordFile", "certificates", "wakeUp"] as const) {
+      if (openvpn[key] === undefined) continue;
+      const expected = "it beside attach alone";
+      addFault(reading, { path: [...path, "openvpn", key], part: "key", expected, found: "it without attach" });
+    }
+    return;
+  }
+  const { passwordFile, attach } = openvpn;
+  if (passwordFile !== undefined) await readSecretFile(reading, [...path, "openvpn", "passwordFile"], passwordFile);
+  const { at } = attach.management;
+  if ("host" in at && !/^(127\.|::1$)/.test(at.host)) {
+    addWarning(reading, [...path, "openvpn", "attach"], "passwords cross the network unencrypted: use a unix socket");
+  } else if ("host" in at && passwordFile === undefined) {
+    addWarning(
+      reading,
+      [...path, "openvpn", "attach"],
+      "every account of this machine can reach it: use a passwordFile",
+    );
+  }
+  const theirs = "the server's own firewall, as the server is not ours";
+  if (forwarding) addFault(reading, { path: [...path, "forwarding"], expected: theirs, found: "true beside attach" });
+  if (nat !== "none") addFault(reading, { path: [...path, "nat"], expected: theirs, found: `${nat} beside attach` });
 }
 
 /** Ranges whose addresses no client can hold. */

@@ -1,7 +1,7 @@
 import { z } from "zod";
 import { parseAddress, parseRange } from "../core/address-range.ts";
 import { parseDuration } from "./duration.ts";
-import { parseListener, parseSocketAddress } from "./listen.ts";
+import { parseListener, parseManagement, parseSocketAddress } from "./listen.ts";
 
 /*
  * The shapes of `sallyport.yaml` as it is written. Every message says what was expected, so that a fault can put it
@@ -116,9 +116,13 @@ const openvpn = section({
     wakeUp: truth.default(true),
     renegotiateSeconds: whole(1, 604_800).default(3600),
   }).optional(),
-  attach: parsed("unix: and the absolute path of a management socket", (value) =>
-    /^unix:\/./.test(value) ? value.slice("unix:".length) : undefined,
+  attach: parsed(
+    "unix:/PATH or tcp:ADDRESS:PORT, with listen: in front where the server connects",
+    parseManagement,
   ).optional(),
+  passwordFile: path.optional(),
+  certificates: oneOf(["any", "ours"]).optional(),
+  wakeUp: truth.optional(),
 });
 
 const wireguard = section({

@@ -2,15 +2,15 @@ import type { AddressRange } from "../core/address-range.ts";
 import type { Connection, EndReason } from "../core/connection.ts";
 import type { Allow } from "../core/decision.ts";
 import { type ErrorCode, SallyportError } from "../core/errors.ts";
-import { newId } from "../core/id.ts";
 import type { Log } from "../core/log.ts";
-import type { Properties } from "../core/properties.ts";
 import type { AccessRequest, Traffic, Tunnel } from "../core/vpn-event.ts";
 import type { Admission, Driver } from "../drivers/driver.ts";
+import { type Network, type NetworkClient, networkClient } from "../network/network.ts";
 import type { Ledger, Reserved } from "../store/store.ts";
-import { addressWishes, assignment } from "./addresses.ts";
+import { assignment } from "./addresses.ts";
 import { type ConnectionProfile, tunnelOf, tunnelText } from "./profile.ts";
 import { Releases } from "./releases.ts";
+import { refusalText, reservationOf } from "./reservation.ts";
 
 export type ConnectionsOptions = {
   ledger: Ledger;
@@ -19,6 +19,9 @@ export type ConnectionsOptions = {
   profile: (id: string) => ConnectionProfile | undefined;
   /** Subnets of all groups, which the profiles' ranges leave to their members. */
   groupSubnets: () => Promise<AddressRange[]>;
+  network: Pick<Network, "admit" | "release" | "restore">;
+  /** The network interface of a listener; null where it is not ours to know (an attached server). */
+  device: (listener: { profileId: string; listener: string }) => string | null;
   /** Hooks whose connect is queued at admission, and hooks that want to hear of the end. */
   hooks: { observers: () => readonly string[]; subscribers: () => readonly string[] };
   /** Deliveries were queued. */
@@ -50,42 +53,13 @@ export class Connections {
     request: AccessRequest,
     decision: Allow,
   ): Promise<{ connection: Connection } | { refused: ErrorCode; reason: string }> {
-    const { tunnel, certificate } = request;
+    const { tunnel } = request;
+    const { hooks, nodeNumber } = this.#options;
     const profile = this.#options.profile(tunnel.profileId);
     if (profile === undefined) return { refused: "internal", reason: `there is no profile ${tunnel.profileId}` };
-    const now = new Date().toISOString();
     const groupSubnets = await this.#options.groupSubnets();
-    const reservation = {
-      ...addressWishes({ properties: decision.properties, group: decision.group, profile, groupSubnets }),
-      mostConnections: connectionLimit(decision.properties),
-      subscribers: this.#options.hooks.subscribers(),
-      connection: {
-        id: newId(),
-        userId: decision.userId,
-        profileId: tunnel.profileId,
-        nodeNumber: this.#options.nodeNumber,
-        listener: tunnel.listener,
-        protocol: request.protocol,
-        connectionId: certificate?.commonName ?? decision.userId,
-        tunnelKey: tunnel.key,
-        attemptId: decision.attemptId,
-        originatingIp: request.clientAddress,
-        state: "reserved" as const,
-        properties: decision.properties,
-        group: decision.group,
-        connectEventId: newId(),
-        disconnectEventId: newId(),
-        reservedAt: now,
-        admittedAt: null,
-        establishedAt: null,
-        expiresAt: expiryOf(decision, profile, now),
-        endedAt: null,
-        endReason: null,
-        endDetail: null,
-        bytesIn: 0,
-        bytesOut: 0,
-      },
-    };
+    const subscribers = hooks.subscribers();
+    const reservation = reservationOf({ request, decision, profile, groupSubnets, nodeNumber, subscribers });
     for (let last = false; ; last = true) {
       const reserved = await this.#options.ledger.reserve(reservation);
       await this.#endReplaced(reserved.replaced);
@@ -109,6 +83,13 @@ export class Connections {
       routes: profile.routes,
       dns: profile.dns,
     };
+  }
+
+  /** The machine lets this client's packets through, and nobody else's from its address. Errors: `network-failed`. */
+  async letThrough(connection: Connection): Promise<void> {
+    const device = this.#options.device(connection);
+    if (device === null) return;
+    await this.#options.network.admit(networkClient(connection, this.admission(connection), device));
   }
 
   /** The row becomes admitted. False where it ended while the hooks were asked. */
@@ -229,6 +210,25 @@ export class Connections {
     else await ledger.traffic([{ id: connection.id, ...counts }]);
   }
 
+  /** After an attach: exactly those who are connected there are let through. */
+  async restoreNetwork(listener: { profileId: string; listener: string }): Promise<void> {
+    const device = this.#options.device(listener);
+    if (device === null) return;
+    await this.#options.network.restore(device, await this.networkClients(listener));
+  }
+
+  /** Everybody who is connected, as the network needs to know them. */
+  async networkClients(where: { profileId?: string; listener?: string } = {}): Promise<NetworkClient[]> {
+    const { ledger, nodeNumber, profile } = this.#options;
+    const rows = await ledger.unfinished({ nodeNumber, ...where });
+    return rows.flatMap((connection) => {
+      const device = this.#options.device(connection);
+      const connected = connection.state === "admitted" || connection.state === "open";
+      if (device === null || !connected || profile(connection.profileId) === undefined) return [];
+      return [networkClient(connection, this.admission(connection), device)];
+    });
+  }
+
   /** A row whose tunnel was not there after an attach: it ends, its addresses are free. */
   async lost(connection: Connection, end: End): Promise<void> {
     await this.#end(connection.id, this.#ending.get(connection.id) ?? end, null, true);
@@ -264,6 +264,8 @@ export class Connections {
   async #end(id: string, end: End, counts: Counts, release: boolean): Promise<void> {
     const at = new Date().toISOString();
     const subscribers = this.#options.hooks.subscribers();
+    // Before the address can be somebody else's.
+    if (release) await this.#options.network.release(id);
     const ended = await this.#persist("end", () =>
       this.#options.ledger.end(id, { at, ...end, counts, release, subscribers }),
     );
@@ -296,29 +298,3 @@ export class Connections {
 }
 
 const lingering: End = { reason: "replaced", detail: null };
-
-/** The end of the session the user signed in to, or what the profile allows any connection, whichever comes first. */
-function expiryOf(decision: Allow, profile: ConnectionProfile, now: string): string | null {
-  if (decision.authMethod === "autologin") return null;
-  const most =
-    profile.sessionExpiryMs === null ? null : new Date(Date.parse(now) + profile.sessionExpiryMs).toISOString();
-  const ends = [decision.session?.expiresAt ?? null, most].filter((end) => end !== null);
-  return ends.sort()[0] ?? null;
-}
-
-/** The property `prop_max_connections`; anything but a whole number from 1 sets no limit. */
-function connectionLimit(properties: Properties): number | null {
-  const text = properties.prop_max_connections ?? "";
-  return /^[1-9]\d{0,8}$/.test(text) ? Number(text) : null;
-}
-
-function refusalText({ refused, heldBy }: Extract<Reserved, { refused: ErrorCode }>): string {
-  switch (refused) {
-    case "address-in-use":
-      return `the fixed address is held by connection ${heldBy ?? "(unknown)"}`;
-    case "too-many-connections":
-      return "the user has as many connections as prop_max_connections allows";
-    default:
-      return "every address of the range is held";
-  }
-}

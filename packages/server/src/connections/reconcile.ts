@@ -15,7 +15,7 @@ export async function reconcile(options: {
   tunnels: readonly LiveTunnel[];
   nodeNumber: number;
   ledger: Pick<Ledger, "unfinished">;
-  connections: Pick<Connections, "adopt" | "lost">;
+  connections: Pick<Connections, "adopt" | "lost" | "restoreNetwork">;
   driver: Pick<Driver, "disconnect">;
   log: Log;
 }): Promise<void> {
@@ -43,11 +43,13 @@ export async function reconcile(options: {
     log.warn({ ...tunnel, commonName }, "a tunnel that the ledger does not know was ended");
     await options.driver.disconnect(tunnel, { mayReturn: true, clientReason: null });
   }
+  await connections.restoreNetwork(where);
   log.info({ ...where, kept: found.length, ended: missing.length }, "held the ledger against the VPN daemon");
 }
 
 function isTheSame(row: Connection, live: LiveTunnel): boolean {
   const sameAddress =
     live.ipv4 !== undefined ? row.ipv4 === live.ipv4 : live.ipv6 !== undefined && row.ipv6 === live.ipv6;
-  return sameAddress && row.state !== "reserved" && row.connectionId === live.commonName;
+  const sameDevice = live.commonName === undefined || row.connectionId === live.commonName;
+  return sameAddress && row.state !== "reserved" && sameDevice;
 }

@@ -33,7 +33,8 @@ export type AccessRequest = {
 /** A tunnel as the daemon lists it: what is really there, against which the ledger is held after an attach. */
 export type LiveTunnel = {
   tunnel: Tunnel;
-  commonName: string;
+  /** The certificate's; undefined where the daemon does not tell it: then the address alone says whose tunnel it is. */
+  commonName: string | undefined;
   ipv4: string | undefined;
   ipv6: string | undefined;
   bytesIn: number;

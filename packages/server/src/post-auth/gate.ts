@@ -1,10 +1,11 @@
 import type { Log } from "../core/log.ts";
 import type { PostAuth, PostAuthContext, PostAuthInput, PostAuthVerdict } from "../core/post-auth.ts";
-import type { ScriptStore } from "../store/store.ts";
+import type { ScriptStore, SettingStore } from "../store/store.ts";
 import { type ChainInput, type ChainOutcome, type ChainQuestion, runChain } from "./chain.ts";
 import { type ActiveScript, createGeneration, type Generation } from "./generation.ts";
 import type { Loaders } from "./loaders.ts";
 import { maskSecretsOf } from "./mask-secrets.ts";
+import { settingsOf } from "./script-settings.ts";
 
 export type PostAuthGate = PostAuth & {
   /** Makes the store's active versions the live ones. Calls under way finish with the versions they began with. */
@@ -21,19 +22,22 @@ const retryAfterMs = 10_000;
 /** The active post-auth scripts, loaded once and kept warm. Nothing is loaded before the first question or `reload`. */
 export function createPostAuth(options: {
   scripts: Pick<ScriptStore, "active">;
+  /** Where scripts' settings are kept; without, all have their defaults. */
+  settings?: Pick<SettingStore, "get">;
   loaders: Loaders;
   /** For each script of the chain. */
   deadlineMs: () => number;
   log: Log;
 }): PostAuthGate {
   const { scripts, loaders, deadlineMs, log } = options;
+  const settings = options.settings === undefined ? async () => undefined : settingsOf(options.settings);
   let current: Promise<Generation> | undefined;
   let reloading: Promise<unknown> = Promise.resolve();
   let nextRetryAt = 0;
 
   async function loadNext(before: Generation | undefined): Promise<Generation> {
     const active = await scripts.active();
-    const next = await createGeneration({ active, before, loaders, log });
+    const next = await createGeneration({ active, settings, before, loaders, log });
     nextRetryAt = performance.now() + retryAfterMs;
     return next;
   }

@@ -5,6 +5,7 @@ import type { ScriptVersion } from "../store/store.ts";
 import type { ChainScript } from "./chain.ts";
 import { describeFault } from "./fault-text.ts";
 import { type Loaders, loaderFor } from "./loaders.ts";
+import { readSettings } from "./script-settings.ts";
 
 /** A live version of a script; `fault` says why it could not be loaded, and then everybody is denied. */
 export type ActiveScript = { name: string; version: number } & (
@@ -12,7 +13,7 @@ export type ActiveScript = { name: string; version: number } & (
   | { facts: null; fault: string }
 );
 
-type Loaded = { script: string; version: number; host: ScriptHost };
+type Loaded = { script: string; version: number; settings: string | undefined; host: ScriptHost };
 
 /** The scripts that are live together, from one reload to the next. */
 export type Generation = {
@@ -32,15 +33,20 @@ export type Generation = {
   gone: Promise<unknown>;
 };
 
-/** Loads what is active. Versions that were live before keep their processes. Never rejects because of a script. */
+/**
+ * Loads what is active. Versions that were live before with the same settings keep their processes. Never rejects because
+ * of a script.
+ */
 export async function createGeneration(options: {
   active: readonly ScriptVersion[];
+  /** What was set for a script, in JSON. */
+  settings: (script: string) => Promise<string | undefined>;
   before: Generation | undefined;
   loaders: Loaders;
   log: Log;
 }): Promise<Generation> {
-  const { active, before, loaders, log } = options;
-  const entries = await Promise.all(active.map((script) => loadOrKeep(script, before, loaders)));
+  const { active, before, log } = options;
+  const entries = await Promise.all(active.map((script) => loadOrKeep(script, options)));
   const loaded = entries.filter((entry) => "host" in entry);
   const failed = entries.filter((entry) => "fault" in entry);
   const faults = failed.map(
@@ -55,14 +61,16 @@ type Failed = { script: string; version: number; fault: string };
 
 async function loadOrKeep(
   { script, version, text, language }: ScriptVersion,
-  before: Generation | undefined,
-  loaders: Loaders,
+  { before, loaders, settings: read }: Pick<Parameters<typeof createGeneration>[0], "before" | "loaders" | "settings">,
 ): Promise<Loaded | Failed> {
-  const kept = before?.loaded.find((one) => one.script === script && one.version === version);
+  const settings = await read(script);
+  const same = (one: Loaded) => one.script === script && one.version === version && one.settings === settings;
+  const kept = before?.loaded.find(same);
   if (kept !== undefined) return kept;
   try {
-    const outcome = await loaderFor(loaders, language)({ name: script, text });
-    if ("host" in outcome) return { script, version, host: outcome.host };
+    const load = loaderFor(loaders, language);
+    const outcome = await load({ name: script, text, settings: readSettings(settings) });
+    if ("host" in outcome) return { script, version, settings, host: outcome.host };
     return { script, version, fault: describeFault(outcome.fault) };
   } catch (error) {
     return { script, version, fault: error instanceof Error ? error.message : String(error) };

@@ -29,6 +29,7 @@ type Spelling = {
   save: string;
   dict: string;
   none: string;
+  extra: (key: string) => string;
   flags: readonly [off: string, on: string];
 };
 
@@ -39,6 +40,7 @@ const spellings = {
     save: "proplist_save",
     dict: "a dict",
     none: "nothing (None)",
+    extra: (key: string) => `authret['${key}']`,
     flags: ["False", "True"],
   },
   typescript: {
@@ -47,6 +49,7 @@ const spellings = {
     save: "save",
     dict: "an object",
     none: "undefined",
+    extra: (key: string) => `data.${key}`,
     flags: ["false", "true"],
   },
 } as const satisfies Record<string, Spelling>;
@@ -88,7 +91,7 @@ export function judgeResult({
     extra: Object.fromEntries(Object.entries(authret).filter(([key]) => !known.has(key))),
   };
   if (judged.user === "") problems.push(`${words.texts.user} is empty`);
-  const warnings = misplaced(judged.extra);
+  const warnings = misplaced(judged.extra, words);
   // A denial stays one, whatever else is wrong with it.
   if (status === 1) return { decision: "deny", ...judged, warnings: [...warnings, ...problems] };
   return problems.length > 0 ? bad(problems.join("; ")) : { decision: "allow", ...judged, warnings };
@@ -125,10 +128,10 @@ function readProperties({ value, place, problems, words }: Reading): Properties 
   return problems.length > 0 ? {} : (value as Properties);
 }
 
-function misplaced(extra: Record<string, unknown>): string[] {
+function misplaced(extra: Record<string, unknown>, words: Spelling): string[] {
   return Object.keys(extra)
     .filter((key) => /^(conn|prop|pvt)_/.test(key) && key !== "proplist_save")
-    .map((key) => `authret['${key}'] is ignored; it belongs in authret['proplist']`);
+    .map((key) => `${words.extra(key)} is ignored; it belongs in ${words.properties}`);
 }
 
 function isClean(text: string): boolean {

@@ -1,12 +1,13 @@
 import { createHash } from "node:crypto";
 import { SallyportError } from "../core/errors.ts";
-import type { ScriptFacts, ScriptFault, ScriptHost } from "../runner/runner.ts";
-import type { ScriptStore, ScriptVersion } from "../store/store.ts";
-import { readCases } from "./cases/case-file.ts";
+import type { ScriptFacts, ScriptFault, ScriptHost, ScriptToLoad } from "../runner/runner.ts";
+import type { ScriptStore, ScriptVersion, SettingStore } from "../store/store.ts";
+import { readCases, type ScriptCase } from "./cases/case-file.ts";
 import type { CaseResult } from "./cases/compare.ts";
 import { runCases } from "./cases/run-cases.ts";
 import { describeFault } from "./fault-text.ts";
 import { type Language, type Loaders, loaderFor } from "./loaders.ts";
+import { readSettings, type ScriptSettings, settingsKey } from "./script-settings.ts";
 import { readScriptText } from "./script-text.ts";
 
 /** A version as it is listed: everything but its text. */
@@ -27,16 +28,21 @@ export type ListedScript = { id: string; activeVersion: number | null; latestVer
 
 type Text = string | Uint8Array;
 
+export type CheckedScript =
+  /** `notes`: what could not be looked at, and why. */
+  | { facts: ScriptFacts; notes?: readonly string[] }
+  /** The first fault, and those after it as far as they are known. */
+  | { fault: ScriptFault; more?: readonly ScriptFault[] };
+
+/** A script's settings: what it declares, what an administrator set, and what is in force. */
+export type ListedSettings = { id: string; defaults: ScriptSettings; set: ScriptSettings; inForce: ScriptSettings };
+
 /** What administrators do with scripts. Whatever changes the live versions is in force when its promise resolves. */
 export type ScriptVersions = {
   /** Stores a new version after loading it once; it is not active. */
   add(script: { name: string; text: Text; language?: Language; cases?: Text; by: string }): Promise<ListedVersion>;
   /** Loads without calling. */
-  check(script: {
-    name: string;
-    text: Text;
-    language?: Language;
-  }): Promise<{ facts: ScriptFacts } | { fault: ScriptFault }>;
+  check(script: { name: string; text: Text; language?: Language }): Promise<CheckedScript>;
   list(): Promise<ListedScript[]>;
   versions(name: string): Promise<ListedVersion[]>;
   text(name: string, version?: number): Promise<ScriptVersion>;
@@ -50,12 +56,16 @@ export type ScriptVersions = {
   order(names: readonly string[]): Promise<ListedScript[]>;
   /** Runs cases against a stored version (the latest unless one is named), with those given or its own. */
   test(request: { name: string; version?: number; cases?: Text }): Promise<CaseResult[]>;
+  settings(name: string): Promise<ListedSettings>;
+  /** Sets all settings of a script, in JSON; undefined: none, so that its defaults hold. The script must accept them. */
+  configure(request: { name: string; settings: string | undefined }): Promise<ListedSettings>;
 };
 
 const names = /^[A-Za-z0-9][A-Za-z0-9._-]{0,63}$/;
 
 export function createScriptVersions(options: {
   scripts: ScriptStore;
+  settings: SettingStore;
   loaders: Loaders;
   /** For each call of a case. */
   deadlineMs: () => number;
@@ -63,13 +73,35 @@ export function createScriptVersions(options: {
   applied: () => Promise<void>;
   now?: () => Date;
 }): ScriptVersions {
-  const { scripts, loaders, deadlineMs, applied } = options;
+  const { scripts, settings, loaders, deadlineMs, applied } = options;
   const now = () => (options.now?.() ?? new Date()).toISOString();
 
-  async function load(script: { name: string; text: string; language: Language }): Promise<ScriptHost> {
-    const outcome = await loaderFor(loaders, script.language)({ name: script.name, text: script.text });
+  async function load({ language, ...script }: ScriptToLoad & { language: Language }): Promise<ScriptHost> {
+    const outcome = await loaderFor(loaders, language)(script);
     if ("host" in outcome) return outcome.host;
     throw new SallyportError("script-invalid", `the script ${script.name}: ${describeFault(outcome.fault)}`);
+  }
+
+  const storedSettings = async (name: string) => readSettings(await settings.get(settingsKey(name)));
+
+  /** A version as it would run if it were live. */
+  const loadStored = async ({ script: name, text, language }: ScriptVersion) =>
+    load({ name, text, language, settings: await storedSettings(name) });
+
+  async function play(version: ScriptVersion, cases: readonly ScriptCase[]): Promise<CaseResult[]> {
+    const { script: name, text, language } = version;
+    const host = await loadStored(version);
+    const hostWith = (set: ScriptSettings) => load({ name, text, language, settings: set });
+    try {
+      return await runCases({ host, hostWith, cases, deadlineMs: deadlineMs() });
+    } finally {
+      await host.close();
+    }
+  }
+
+  /** The active version, or the latest where none is. */
+  async function present(name: string): Promise<ScriptVersion> {
+    return find(name, (await known(name)).activeVersion ?? undefined);
   }
 
   async function find(name: string, version?: number): Promise<ScriptVersion> {
@@ -83,6 +115,16 @@ export function createScriptVersions(options: {
     const summary = (await scripts.list()).find(({ id }) => id === name);
     if (summary !== undefined) return summary;
     throw new SallyportError("not-found", `there is no post-auth script ${JSON.stringify(name)}`);
+  }
+
+  async function withSettings({ script: id, text, language }: ScriptVersion, set: ScriptSettings) {
+    const host = await load({ name: id, text, language, settings: set });
+    await host.close();
+    const { settings: defaults } = host.facts;
+    if (defaults === undefined && Object.keys(set).length > 0) {
+      throw new SallyportError("invalid-input", `the script ${id} has no settings; only TypeScript scripts do`);
+    }
+    return { id, defaults: defaults ?? {}, set, inForce: { ...defaults, ...set } };
   }
 
   async function makeActive(version: ScriptVersion): Promise<ListedVersion> {
@@ -102,7 +144,7 @@ export function createScriptVersions(options: {
       const text = readScriptText(given, `the script ${name}`);
       const cases = givenCases === undefined ? null : readScriptText(givenCases, `the cases of ${name}`);
       if (cases !== null) readCases(cases);
-      await (await load({ name, text, language })).close();
+      await (await load({ name, text, language, thorough: true })).close();
       const sha256 = createHash("sha256").update(text).digest("hex");
       const version = { script: name, language, text, sha256, cases, createdAt: now(), createdBy: by };
       return listed(await scripts.addVersion(version), null);
@@ -115,10 +157,11 @@ export function createScriptVersions(options: {
       } catch (error) {
         return { fault: { message: (error as Error).message, line: null, column: null } };
       }
-      const outcome = await loaderFor(loaders, language)({ name, text });
+      const outcome = await loaderFor(loaders, language)({ name, text, thorough: true });
       if ("fault" in outcome) return outcome;
-      await outcome.host.close();
-      return { facts: outcome.host.facts };
+      const { host, ...rest } = outcome;
+      await host.close();
+      return { facts: host.facts, ...rest };
     },
 
     list: () => scripts.list(),
@@ -132,14 +175,10 @@ export function createScriptVersions(options: {
 
     async activate({ name, version: number, force = false }) {
       const version = await find(name, number);
-      const host = await load({ ...version, name });
-      try {
-        if (version.cases !== null && !force) {
-          const results = await runCases({ host, cases: readCases(version.cases), deadlineMs: deadlineMs() });
-          refuseFailed(version, results);
-        }
-      } finally {
-        await host.close();
+      if (version.cases !== null && !force) {
+        refuseFailed(version, await play(version, readCases(version.cases)));
+      } else {
+        await (await loadStored(version)).close();
       }
       return makeActive(version);
     },
@@ -159,13 +198,14 @@ export function createScriptVersions(options: {
         throw new SallyportError("conflict", `no other version of ${name} was active before`);
       }
       const version = await find(name, before.version);
-      await (await load({ ...version, name })).close();
+      await (await loadStored(version)).close();
       return makeActive(version);
     },
 
     async remove(name) {
       await known(name);
       await scripts.remove(name);
+      await settings.delete(settingsKey(name));
       await applied();
     },
 
@@ -186,13 +226,19 @@ export function createScriptVersions(options: {
           `version ${version.version} of ${name} was stored without cases; name a file`,
         );
       }
-      const cases = readCases(text);
-      const host = await load({ ...version, name });
-      try {
-        return await runCases({ host, cases, deadlineMs: deadlineMs() });
-      } finally {
-        await host.close();
-      }
+      return play(version, readCases(text));
+    },
+
+    async settings(name) {
+      return withSettings(await present(name), await storedSettings(name));
+    },
+
+    async configure({ name, settings: text }) {
+      const listed = await withSettings(await present(name), readSettings(text));
+      const key = settingsKey(name);
+      await (text === undefined ? settings.delete(key) : settings.set(key, JSON.stringify(listed.set)));
+      await applied();
+      return listed;
     },
   };
 }

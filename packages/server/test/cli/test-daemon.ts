@@ -13,6 +13,7 @@ import { clientConfigCommands } from "../../src/api/commands/client-configs.ts";
 import { connectionCommands } from "../../src/api/commands/connections.ts";
 import { groupCommands } from "../../src/api/commands/groups.ts";
 import { hookCommands } from "../../src/api/commands/hooks.ts";
+import { importCommands } from "../../src/api/commands/import-access-server.ts";
 import { postAuthCommands } from "../../src/api/commands/post-auth.ts";
 import { propertyCommands } from "../../src/api/commands/properties.ts";
 import { settingCommands } from "../../src/api/commands/settings.ts";
@@ -89,7 +90,13 @@ export async function startTestDaemon() {
   });
   const loaders = { python };
   const gate = createPostAuth({ scripts: store.scripts, loaders, deadlineMs: () => 5000, log: silent });
-  const scripts = createScriptVersions({ scripts: store.scripts, loaders, deadlineMs: () => 5000, applied: gate.reload });
+  const scripts = createScriptVersions({
+    scripts: store.scripts,
+    settings: store.settings,
+    loaders,
+    deadlineMs: () => 5000,
+    applied: gate.reload,
+  });
 
   const end = async (id: string) =>
     await store.ledger.end(id, {
@@ -159,6 +166,13 @@ export async function startTestDaemon() {
       ],
       disconnect: endConnections,
       version: "Sallyport 1.2.3",
+    }),
+    importCommands({
+      accounts: store.accounts,
+      directory: accounts,
+      settings: store.settings,
+      scripts,
+      script: scriptSetting(scripts),
     }),
     postAuthCommands({ scripts }),
     connectionCommands({

@@ -122,11 +122,7 @@ describe("a whole configuration", () => {
       "hooks[1].webhook",
       "hooks[2].module",
       "geoIp",
-      "profiles[0].openvpn.managed.listen[1]",
-      "profiles[0].forwarding",
-      "profiles[0].nat",
       "profiles[1].wireguard",
-      "profiles[2].openvpn.attach",
       "profiles[3].wireguard",
     ]);
     expect("faults" in result && result.faults.every((f) => f.found.includes("not available in this version"))).toBe(

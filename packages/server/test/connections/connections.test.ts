@@ -19,6 +19,8 @@ let directory: string;
 let store: Store;
 let connections: Connections;
 let disconnected: Tunnel[];
+/** Whom the machine lets through, on which device. */
+const through = new Map<string, string>();
 /** What the daemon does when it is told to end a tunnel. */
 let onDisconnect: (tunnel: Tunnel) => void;
 
@@ -26,6 +28,7 @@ beforeEach(async () => {
   directory = await mkdtemp(join(tmpdir(), "sallyport-connections-"));
   store = await openSqlite({ file: join(directory, "sallyport.db") });
   disconnected = [];
+  through.clear();
   onDisconnect = (tunnel) => void connections.gone(tunnel, { bytesIn: 7, bytesOut: 9 });
   connections = restarted();
 });
@@ -53,6 +56,15 @@ function restarted(): Connections {
       sessionExpiryMs: null,
     }),
     groupSubnets: async () => [],
+    network: {
+      admit: async ({ connectionId, device }) => void through.set(connectionId, device),
+      release: async (connectionId) => void through.delete(connectionId),
+      restore: async (_device, clients) => {
+        through.clear();
+        for (const { connectionId, device } of clients) through.set(connectionId, device);
+      },
+    },
+    device: () => "tun-test",
     hooks: { observers: () => ["observer"], subscribers: () => ["veto", "observer"] },
     queued: () => {},
     log: silent,
@@ -93,6 +105,7 @@ async function opened(key: string, { commonName = `cn-${key}`, properties = {} }
 
 async function admitted(key: string, options = {}): Promise<Connection> {
   const connection = await opened(key, options);
+  await connections.letThrough(connection);
   expect(await connections.admit(connection, decision())).toBe(true);
   await connections.established({ ...listener, key });
   return connection;
@@ -110,6 +123,7 @@ describe("a connection", () => {
   it("ends as client with the daemon's last counts, and tells each hook that was told", async () => {
     const { id } = await admitted("a");
     await connections.gone({ ...listener, key: "a" }, { bytesIn: 100, bytesOut: 200 });
+    expect(through.has(id)).toBe(false);
     expect(await row(id)).toMatchObject({ state: "ended", endReason: "client", bytesIn: 100, bytesOut: 200 });
     expect((await disconnects(id)).map(({ hook }) => hook)).toEqual(["observer"]);
   });
@@ -268,6 +282,7 @@ describe("after an attach", () => {
     const left = await admitted("b");
     connections = restarted();
     await attach([held(stays, "new")]);
+    expect([...through]).toEqual([[stays.id, "tun-test"]]);
     expect(await row(stays.id)).toMatchObject({ state: "open", tunnelKey: "new", bytesIn: 11, bytesOut: 22 });
     expect(await row(left.id)).toMatchObject({ state: "ended", endReason: "client" });
     await connections.gone({ ...listener, key: "new" }, { bytesIn: 12, bytesOut: 23 });

@@ -1,4 +1,4 @@
-import type { ScriptStore, ScriptVersion } from "../../src/store/store.ts";
+import type { ScriptStore, ScriptVersion, SettingStore } from "../../src/store/store.ts";
 
 type Entry = {
   versions: ScriptVersion[];
@@ -56,9 +56,25 @@ export function memoryScripts(): ScriptStore & { breakDown(error: Error | undefi
   };
 }
 
+/** A SettingStore for the same. */
+export function memorySettings(): SettingStore {
+  const values = new Map<string, string>();
+  return {
+    get: async (key) => values.get(key),
+    list: async () => Object.fromEntries(values),
+    set: async (key, value) => void values.set(key, value),
+    delete: async (key) => values.delete(key),
+  };
+}
+
 /** Stores a text as the next version of a script and makes it active. */
-export async function activate(store: ScriptStore, name: string, text: string): Promise<void> {
-  const rest = { language: "python", sha256: "", cases: null, createdAt: "", createdBy: "test" } as const;
+export async function activate(
+  store: ScriptStore,
+  name: string,
+  text: string,
+  language: ScriptVersion["language"] = "python",
+): Promise<void> {
+  const rest = { language, sha256: "", cases: null, createdAt: "", createdBy: "test" };
   const { version } = await store.addVersion({ script: name, text, ...rest });
   await store.activate(name, version, "2025-01-01T00:00:00.000Z");
 }

@@ -3,43 +3,43 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import type { PostAuthInput } from "../../src/core/post-auth.ts";
 import { createPostAuth, type PostAuthGate } from "../../src/post-auth/gate.ts";
-import type { Loaders } from "../../src/post-auth/loaders.ts";
+import type { Language, Loaders } from "../../src/post-auth/loaders.ts";
 import { createPythonLoader } from "../../src/runner/python/loader.ts";
-import type { ScriptStore } from "../../src/store/store.ts";
-import { activate, memoryScripts } from "./memory-scripts.ts";
+import { createTypeScriptLoader } from "../../src/runner/typescript/loader.ts";
+import type { ScriptStore, SettingStore } from "../../src/store/store.ts";
+import { activate, memoryScripts, memorySettings } from "./memory-scripts.ts";
 
 export type Bench = {
   store: ReturnType<typeof memoryScripts>;
+  settings: SettingStore;
   loaders: Loaders;
   gate: PostAuthGate;
   /** Makes a text the active version of a script, live. */
-  live(name: string, text: string): Promise<void>;
+  live(name: string, text: string, language?: Language): Promise<void>;
   [Symbol.asyncDispose](): Promise<void>;
 };
 
 const quiet = { debug() {}, info() {}, warn() {}, error() {} };
 
-/** Real Python behind a gate, with scripts kept in memory. */
+/** Real Python and Node behind a gate, with scripts kept in memory. */
 export async function bench(options: { deadlineMs?: number } = {}): Promise<Bench> {
   const directory = await mkdtemp(join(tmpdir(), "post-auth-"));
   const account = process.getuid?.() === 0 ? { uid: 65534, gid: 65534 } : undefined;
   const workingDirectory = join(directory, "work");
-  const python = createPythonLoader({
-    python: "/usr/bin/python3",
-    account,
-    workingDirectory,
-    workersPerScript: 1,
-    log: quiet,
-  });
+  const shared = { account, workingDirectory, workersPerScript: 1, log: quiet };
+  const python = createPythonLoader({ ...shared, python: "/usr/bin/python3" });
+  const loaders = { python, typescript: createTypeScriptLoader(shared) };
   const store = memoryScripts();
-  const loaders = { python };
-  const gate = createPostAuth({ scripts: store, loaders, deadlineMs: () => options.deadlineMs ?? 20_000, log: quiet });
+  const settings = memorySettings();
+  const deadlineMs = () => options.deadlineMs ?? 20_000;
+  const gate = createPostAuth({ scripts: store, settings, loaders, deadlineMs, log: quiet });
   return {
     store,
+    settings,
     loaders,
     gate,
-    async live(name, text) {
-      await activate(store, name, text);
+    async live(name, text, language) {
+      await activate(store, name, text, language);
       await gate.reload();
     },
     async [Symbol.asyncDispose]() {

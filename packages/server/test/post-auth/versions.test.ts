@@ -6,8 +6,9 @@ let under: Bench;
 let versions: ScriptVersions;
 beforeEach(async () => {
   under = await bench();
-  const { store, loaders, gate } = under;
-  versions = createScriptVersions({ scripts: store, loaders, deadlineMs: () => 20_000, applied: gate.reload });
+  const { store, settings, loaders, gate } = under;
+  const applied = gate.reload;
+  versions = createScriptVersions({ scripts: store, settings, loaders, deadlineMs: () => 20_000, applied });
 });
 afterEach(() => under[Symbol.asyncDispose]());
 

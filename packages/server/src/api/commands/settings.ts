@@ -38,10 +38,7 @@ export function settingCommands(deps: {
       summary: "Sets a setting.",
       input: z.strictObject({ key, value: text }),
       run: async ({ key: wanted, value }): Promise<Setting> => {
-        const values = Object.hasOwn(allowed, wanted) ? allowed[wanted] : undefined;
-        if (values && !values.includes(value)) {
-          throw new SallyportError("invalid-input", `${wanted} must be one of ${values.join(", ")}`);
-        }
+        checkSetting(wanted, value);
         const elsewhere = keptElsewhere(wanted);
         await (elsewhere ? elsewhere.set(value) : settings.set(wanted, value));
         return shown(wanted, value);
@@ -81,6 +78,19 @@ export function settingCommands(deps: {
   };
 }
 
+/** Throws `invalid-input` for a value that would lock everybody out. */
+export function checkSetting(key: string, value: string): void {
+  const values = Object.hasOwn(allowed, key) ? allowed[key] : undefined;
+  if (values && !values.includes(value)) {
+    throw new SallyportError("invalid-input", `${key} must be one of ${values.join(", ")}`);
+  }
+}
+
+/** The value as it may be shown: a secret is masked. */
+export function shownSetting(key: string, value: string): string {
+  return secretKey.test(key) ? "[secret]" : value;
+}
+
 function shown(wanted: string, value: string): Setting {
-  return { id: wanted, key: wanted, value: secretKey.test(wanted) ? "[secret]" : value };
+  return { id: wanted, key: wanted, value: shownSetting(wanted, value) };
 }

@@ -17,6 +17,8 @@ export type AttachOptions = {
   identify: (server: ServerIdentity) => Promise<boolean>;
   /** Whether the server shall wait for nobody when it restarts itself. */
   holdOff: boolean;
+  /** Sees whatever the server says of itself once it is attached. */
+  watch?: (message: Message, connection: ManagementConnection) => void;
   where: { profileId: string; listener: string };
   byteCountEverySeconds: number;
   deadlineMs: number;
@@ -45,14 +47,18 @@ export async function attach(options: AttachOptions): Promise<void> {
   const { clients, events, log, where } = options;
   let held: Message[] | undefined = [];
   let beforeList = 0;
+  const news = (message: Message) => {
+    handle(clients, message, log);
+    options.watch?.(message, connection);
+  };
   const connection = await ManagementConnection.open({
     socketPath: options.socketPath,
     connect: options.connect,
     deadlineMs: options.deadlineMs,
     onMessage: (message) => {
-      if (held === undefined) return handle(clients, message, log);
-      held.push(message);
-      if (held.length > mostHeld) connection.close();
+      if (held !== undefined) held.push(message);
+      else news(message);
+      if ((held?.length ?? 0) > mostHeld) connection.close();
     },
     onClose: options.onClose,
     log,
@@ -93,7 +99,7 @@ export async function attach(options: AttachOptions): Promise<void> {
       "attached to openvpn",
     );
 
-    for (const message of [...questionsAgain, ...held]) handle(clients, message, log);
+    for (const message of [...questionsAgain, ...held]) news(message);
     held = undefined;
     askAgain();
   } catch (error) {

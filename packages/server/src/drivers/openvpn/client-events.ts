@@ -34,7 +34,7 @@ export class ClientEvents {
     if (event.type === "CONNECT" && kid !== undefined) this.#connect(cid, kid, event);
     else if (event.type === "REAUTH" && kid !== undefined) this.#reauthenticate(cid, kid, event);
     else if (event.type === "CR_RESPONSE") this.#answered(event);
-    else if (event.type === "ESTABLISHED") this.#established(cid);
+    else if (event.type === "ESTABLISHED") this.#established(cid, event);
     else if (event.type === "DISCONNECT") {
       const known = this.#options.table.byCid(cid);
       // Of somebody who was refused there is nothing more to say.
@@ -122,9 +122,11 @@ export class ClientEvents {
     this.#options.events.asked({ ...known.request, password });
   }
 
-  #established(cid: number): void {
+  #established(cid: number, event: ClientEvent): void {
     const known = this.#options.table.byCid(cid);
     if (known?.state === "admitted") {
+      // With username-as-common-name it is another from now on.
+      known.commonName = readCommonName(event) || known.commonName;
       known.state = "up";
       this.#options.events.established(known.tunnel);
     } else if (known?.state !== "up" && known?.state !== "ending") {

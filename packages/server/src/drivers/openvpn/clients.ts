@@ -16,7 +16,7 @@ import {
 import type { Reply } from "./management.ts";
 import type { Message } from "./messages.ts";
 import type { ListedClient } from "./status-list.ts";
-import { Telling } from "./telling.ts";
+import { nobodysName, Telling } from "./telling.ts";
 import { TrafficBatch } from "./traffic-batch.ts";
 import { type KnownTunnel, TunnelTable } from "./tunnel-table.ts";
 
@@ -27,6 +27,10 @@ export type ClientsOptions = {
   pushed: readonly string[];
   wakeUp: boolean;
   plainIpv4: boolean;
+  /** Whether the server takes `client-pending-auth` with a key and a time (2.6); where it does not, nothing is asked that way. */
+  pendingAuth?: () => boolean;
+  /** The server may call its clients by their user names, or by no name. */
+  namesMayBeUsers?: boolean;
   events: DriverEvents;
   send: (commands: readonly Command[]) => Promise<readonly Reply[]>;
   log: Log;
@@ -100,7 +104,7 @@ export class Clients {
   async challenge(tunnel: Tunnel, question: Question): Promise<void> {
     const key = this.#asking(tunnel);
     const known = this.#present(tunnel);
-    if (known.abilities.textQuestions) {
+    if (known.abilities.textQuestions && this.#options.pendingAuth?.() !== false) {
       const told = questionAsText(key, question);
       known.state = "questioned";
       known.stateId = question.stateId;
@@ -114,7 +118,7 @@ export class Clients {
 
   async announceWait(tunnel: Tunnel, waitMs: number): Promise<void> {
     const known = this.#table.byKey(tunnel.key);
-    if (known?.state !== "asked" || known.kid === undefined) return;
+    if (known?.state !== "asked" || known.kid === undefined || this.#options.pendingAuth?.() === false) return;
     if (waitMs <= longestSilentWaitMs || !known.abilities.authPendingKeyword) return;
     await this.#options.send([pendingAuth({ cid: known.cid, kid: known.kid }, waitMs / 1_000)]);
   }
@@ -149,7 +153,8 @@ export class Clients {
     const before = sameServer ? this.#table.all() : [];
     this.#table.beginEpoch();
     const again: KnownTunnel[] = [];
-    const tunnels = listed.map(({ cid, commonName, realAddress, ipv4, ipv6, bytesIn, bytesOut }): LiveTunnel => {
+    const tunnels = listed.map((client): LiveTunnel => {
+      const { cid, commonName, realAddress, ipv4, ipv6, bytesIn, bytesOut } = client;
       const old = before.find((one) => one.cid === cid && one.commonName === commonName);
       const tunnel = this.#table.name(cid);
       const known: KnownTunnel = {
@@ -167,7 +172,8 @@ export class Clients {
       };
       this.#table.add(known);
       if (known.reauth !== undefined) again.push(known);
-      return { tunnel, commonName, ipv4, ipv6, bytesIn, bytesOut };
+      const unnamed = this.#options.namesMayBeUsers && (commonName === nobodysName || commonName === client.userName);
+      return { tunnel, commonName: unnamed ? undefined : commonName, ipv4, ipv6, bytesIn, bytesOut };
     });
     const askAgain = () => {
       for (const { state, reauth } of again) {
@@ -175,6 +181,13 @@ export class Clients {
       }
     };
     return { tunnels, askAgain };
+  }
+
+  /** The tunnels that OpenVPN was told yes to and that have not ended. */
+  live(): Tunnel[] {
+    return this.#table
+      .all()
+      .flatMap(({ state, tunnel }) => (state === "asked" || state === "questioned" ? [] : tunnel));
   }
 
   /** The key of a client that waits for its answer, where it is known. */

@@ -2,22 +2,39 @@ import { SallyportError } from "../../core/errors.ts";
 import type { Log } from "../../core/log.ts";
 import type { Tunnel } from "../../core/vpn-event.ts";
 import type { Driver } from "../driver.ts";
+import { AttachedListener, type AttachedListenerOptions, type AttachedServer } from "./attached.ts";
 import type { Clients } from "./clients.ts";
 import { Listener, type OpenVpnListenerOptions } from "./listener.ts";
 
+export type { AttachedListenerOptions, ManagementPlace } from "./attached.ts";
 export type { OpenVpnListenerOptions } from "./listener.ts";
 
+/** How the driver stands to one server of somebody else's: undefined `server` while it is not attached. */
+export type AttachedStatus = {
+  profileId: string;
+  listener: string;
+  server: AttachedServer | undefined;
+  failure: string | undefined;
+};
+
+export type OpenVpnDriver = Driver & { attachedServers(): AttachedStatus[] };
+
 /**
- * The driver of OpenVPN servers that are ours: one process a listener, any number of listeners a profile. Nothing runs before `start`. Answers for a tunnel that is gone fail with `connection-ended`, others that OpenVPN could
+ * The driver of OpenVPN servers: those that are ours, one process a listener, and those of others that it is attached to,
+ * any number of either a profile. Nothing runs before `start`. Answers for a tunnel that is gone fail with `connection-ended`, others that OpenVPN could
  * not be told with `driver-failed`.
  */
-export function createOpenVpnDriver(options: { listeners: readonly OpenVpnListenerOptions[]; log: Log }): Driver {
-  const listeners = new Map<string, Listener>();
+export function createOpenVpnDriver(options: {
+  listeners: readonly (OpenVpnListenerOptions | AttachedListenerOptions)[];
+  log: Log;
+}): OpenVpnDriver {
+  const listeners = new Map<string, Listener | AttachedListener>();
   for (const one of options.listeners) {
     const name = nameOf(one);
     if (listeners.has(name))
       throw new SallyportError("config-invalid", `${one.profileId} listens twice at ${one.listener}`);
-    listeners.set(name, new Listener(one, options.log));
+    const { log } = options;
+    listeners.set(name, "management" in one ? new AttachedListener(one, log) : new Listener(one, log));
   }
   const clientsOf = (tunnel: Tunnel): Clients => {
     const listener = listeners.get(nameOf(tunnel));
@@ -27,7 +44,8 @@ export function createOpenVpnDriver(options: { listeners: readonly OpenVpnListen
     }
     return listener.clients;
   };
-  const all = (work: (listener: Listener) => Promise<void>) => Promise.all([...listeners.values()].map(work));
+  const all = (work: (listener: Listener | AttachedListener) => Promise<void>) =>
+    Promise.all([...listeners.values()].map(work));
 
   return {
     start: async (events) => void (await all((listener) => listener.start(events))),
@@ -36,6 +54,11 @@ export function createOpenVpnDriver(options: { listeners: readonly OpenVpnListen
     refuse: async (tunnel, refusal) => clientsOf(tunnel).refuse(tunnel, refusal),
     challenge: async (tunnel, question) => clientsOf(tunnel).challenge(tunnel, question),
     announceWait: async (tunnel, waitMs) => clientsOf(tunnel).announceWait(tunnel, waitMs),
+    attachedServers: () =>
+      [...listeners.entries()].flatMap(([name, listener]) => {
+        const [profileId, where] = JSON.parse(name) as [string, string];
+        return listener instanceof AttachedListener ? [{ profileId, listener: where, ...listener.status() }] : [];
+      }),
     disconnect: async (tunnel, ending) => clientsOf(tunnel).disconnect(tunnel, ending),
   };
 }

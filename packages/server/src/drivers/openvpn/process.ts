@@ -74,7 +74,8 @@ export async function isRunning({ pid, startTime }: ProcessIdentity): Promise<bo
   return (await startTimeOf(pid)) === startTime;
 }
 
-async function startTimeOf(pid: number): Promise<string | undefined> {
+/** Undefined where no such process runs here. */
+export async function startTimeOf(pid: number): Promise<string | undefined> {
   const text = await readFile(`/proc/${pid}/stat`, "utf8").catch(() => "");
   // The second field is the name in parentheses, which may hold anything; proc(5) numbers the start time 22.
   const fields = text.slice(text.lastIndexOf(")") + 2).split(" ");

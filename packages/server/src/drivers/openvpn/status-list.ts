@@ -6,6 +6,7 @@ export type ListedClient = {
   realAddress: string;
   ipv4: string | undefined;
   ipv6: string | undefined;
+  userName: string;
   bytesIn: number;
   bytesOut: number;
 };
@@ -17,6 +18,7 @@ const columns = {
   ipv6: "Virtual IPv6 Address",
   bytesIn: "Bytes Received",
   bytesOut: "Bytes Sent",
+  userName: "Username",
   cid: "Client ID",
 } as const;
 
@@ -43,6 +45,7 @@ export function parseStatus(lines: readonly string[]): ListedClient[] {
       realAddress: field("realAddress"),
       ipv4: field("ipv4") || undefined,
       ipv6: field("ipv6") || undefined,
+      userName: field("userName"),
       bytesIn: number("bytesIn"),
       bytesOut: number("bytesOut"),
     };

@@ -8,8 +8,12 @@ import type { KnownTunnel, TunnelTable } from "./tunnel-table.ts";
 const hastenAfterMs = 150;
 const mostLoggedCharacters = 4_000;
 
+/** What OpenVPN calls a client that has no certificate, or has not shown it yet. */
+export const nobodysName = "UNDEF";
+
 export type TellingOptions = {
   wakeUp: boolean;
+  pendingAuth?: () => boolean;
   /** Whether OpenVPN knows its IPv4 clients by their IPv4 address: not where it listens for both families at once. */
   plainIpv4: boolean;
   /** One write; a reply for each command. */
@@ -30,7 +34,7 @@ export class Telling {
 
   /** What an answer to a CONNECT is followed by, in the same write. */
   wake(key: ClientKey): Command[] {
-    return this.#options.wakeUp ? [wakeUp(key)] : [];
+    return this.#wakes() ? [wakeUp(key)] : [];
   }
 
   /** Sends what may have had to be shortened: the log then has the original. */
@@ -76,7 +80,7 @@ export class Telling {
     known.reauth = undefined;
     const kill = killClient(cid, end);
     // Without the wake-up a denial would wait for the client's next word, and come too late.
-    if (reauth !== undefined && this.#options.wakeUp) await this.deny({ cid, kid: reauth.kid }, known.abilities, end);
+    if (reauth !== undefined && this.#wakes()) await this.deny({ cid, kid: reauth.kid }, known.abilities, end);
     else await this.tell(kill);
     const timer = setTimeout(() => {
       this.#timers.delete(timer);
@@ -85,6 +89,10 @@ export class Telling {
       this.inBackground(this.tell(atOnce === undefined ? kill : { commands: [atOnce], altered: [] }));
     }, hastenAfterMs);
     this.#timers.add(timer);
+  }
+
+  #wakes(): boolean {
+    return this.#options.wakeUp && this.#options.pendingAuth?.() !== false;
   }
 
   inBackground(work: Promise<unknown>): void {
@@ -105,7 +113,12 @@ export class Telling {
     const { commonName, ipv4Source } = known;
     const namesakes = this.#options.table.all().filter((one) => one.commonName === commonName);
     // OpenVPN reads at most 127 characters of it, and a colon as the beginning of a port.
-    if (namesakes.length === 1 && /^[^:\p{C}]{1,100}$/u.test(commonName) && Buffer.byteLength(commonName) <= 100) {
+    if (
+      commonName !== nobodysName &&
+      namesakes.length === 1 &&
+      /^[^:\p{C}]{1,100}$/u.test(commonName) &&
+      Buffer.byteLength(commonName) <= 100
+    ) {
       return plainCommand("kill", commonName);
     }
     return this.#options.plainIpv4 && ipv4Source !== undefined ? plainCommand("kill", ipv4Source) : undefined;

@@ -26,6 +26,8 @@ export type ScriptCase = {
   ldap: DirectoryEntry[] | undefined;
   uname_attr: string;
   responses: string[];
+  /** The script's settings in this case; undefined: those it would have anyway. */
+  settings: Record<string, unknown> | undefined;
   expect: Expectation | undefined;
 };
 
@@ -38,7 +40,18 @@ export function readCases(text: string): ScriptCase[] {
   return top.items.map((item, i) => readCase(item, i + 1));
 }
 
-const caseKeys = ["name", "authcred", "attributes", "authret", "info", "ldap", "uname_attr", "responses", "expect"];
+const caseKeys = [
+  "name",
+  "authcred",
+  "attributes",
+  "authret",
+  "info",
+  "ldap",
+  "uname_attr",
+  "responses",
+  "settings",
+  "expect",
+];
 
 function readCase(place: Place, number: number): ScriptCase {
   const fields = mapping(place, "a case", caseKeys);
@@ -50,6 +63,7 @@ function readCase(place: Place, number: number): ScriptCase {
     ldap: ldap && list(ldap, "ldap").map(readEntry),
     uname_attr: optional(fields.get("uname_attr"), text) ?? "uid",
     responses: list(fields.get("responses"), "responses").map(text),
+    settings: optional(fields.get("settings"), settingsOf),
     expect: expect && readExpectation(expect),
   };
 }
@@ -151,6 +165,17 @@ function readExpectation(place: Place): Expectation {
   const challenges = fields.get("challenges");
   if (challenges) expected.challenges = list(challenges, "challenges").map(text);
   return expected;
+}
+
+function settingsOf(place: Place): Record<string, unknown> {
+  return Object.fromEntries([...mapping(place, "settings")].map(([name, value]) => [name, plain(value)]));
+}
+
+/** A value as YAML reads it. */
+function plain(place: Place): unknown {
+  if (place.kind === "scalar") return place.value;
+  if (place.kind === "list") return place.items.map(plain);
+  return Object.fromEntries([...place.entries].map(([name, value]) => [name, plain(value)]));
 }
 
 const isNull = (place: Place) => place.kind === "scalar" && place.value === null;

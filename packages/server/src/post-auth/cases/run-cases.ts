@@ -1,3 +1,4 @@
+import { SallyportError } from "../../core/errors.ts";
 import type { PostAuthInput } from "../../core/post-auth.ts";
 import type { ScriptHost } from "../../runner/runner.ts";
 import { type ChainInput, type ChainOutcome, runChain } from "../chain.ts";
@@ -5,15 +6,37 @@ import type { ScriptCase } from "./case-file.ts";
 import { type CaseResult, differences } from "./compare.ts";
 import { fakeDirectory } from "./fake-directory.ts";
 
-/** Plays cases to a script, one after the other, as the server would call it. */
-export async function runCases(options: {
+type RunOptions = {
   host: ScriptHost;
+  /** Loads the script with other settings, for the cases that have their own. */
+  hostWith?: (settings: Record<string, unknown>) => Promise<ScriptHost>;
   cases: readonly ScriptCase[];
   deadlineMs: number;
-}): Promise<CaseResult[]> {
-  const results: CaseResult[] = [];
-  for (const one of options.cases) results.push(await runCase(options.host, one, options.deadlineMs));
-  return results;
+};
+
+/** Plays cases to a script, one after the other, as the server would call it. */
+export async function runCases({ host, hostWith, cases, deadlineMs }: RunOptions): Promise<CaseResult[]> {
+  const others = new Map<string, ScriptHost>();
+  const hostFor = async ({ name, settings }: ScriptCase): Promise<ScriptHost> => {
+    if (settings === undefined) return host;
+    if (hostWith === undefined) {
+      throw new SallyportError(
+        "invalid-input",
+        `the case ${JSON.stringify(name)} has settings, which have no effect here`,
+      );
+    }
+    const key = JSON.stringify(settings);
+    const other = others.get(key) ?? (await hostWith(settings));
+    others.set(key, other);
+    return other;
+  };
+  try {
+    const results: CaseResult[] = [];
+    for (const one of cases) results.push(await runCase(await hostFor(one), one, deadlineMs));
+    return results;
+  } finally {
+    await Promise.all([...others.values()].map((other) => other.close()));
+  }
 }
 
 async function runCase(host: ScriptHost, one: ScriptCase, deadlineMs: number): Promise<CaseResult> {

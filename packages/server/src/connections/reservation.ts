@@ -1,0 +1,80 @@
+import type { AddressRange } from "../core/address-range.ts";
+import type { Allow } from "../core/decision.ts";
+import type { ErrorCode } from "../core/errors.ts";
+import { newId } from "../core/id.ts";
+import type { Properties } from "../core/properties.ts";
+import type { AccessRequest } from "../core/vpn-event.ts";
+import type { Reservation, Reserved } from "../store/store.ts";
+import { addressWishes } from "./addresses.ts";
+import type { ConnectionProfile } from "./profile.ts";
+
+/** The row that a decision becomes, and the addresses it asks for. */
+export function reservationOf(options: {
+  request: AccessRequest;
+  decision: Allow;
+  profile: ConnectionProfile;
+  groupSubnets: readonly AddressRange[];
+  nodeNumber: number;
+  subscribers: readonly string[];
+}): Reservation {
+  const { request, decision, profile, groupSubnets, nodeNumber, subscribers } = options;
+  const { userId, properties, group } = decision;
+  const reservedAt = new Date().toISOString();
+  return {
+    ...addressWishes({ properties, group, profile, groupSubnets }),
+    mostConnections: connectionLimit(properties),
+    subscribers,
+    connection: {
+      id: newId(),
+      userId,
+      profileId: request.tunnel.profileId,
+      nodeNumber,
+      listener: request.tunnel.listener,
+      protocol: request.protocol,
+      connectionId: request.certificate?.commonName ?? userId,
+      tunnelKey: request.tunnel.key,
+      attemptId: decision.attemptId,
+      originatingIp: request.clientAddress,
+      state: "reserved",
+      properties,
+      group,
+      connectEventId: newId(),
+      disconnectEventId: newId(),
+      reservedAt,
+      admittedAt: null,
+      establishedAt: null,
+      expiresAt: expiryOf(decision, profile, reservedAt),
+      endedAt: null,
+      endReason: null,
+      endDetail: null,
+      bytesIn: 0,
+      bytesOut: 0,
+    },
+  };
+}
+
+export function refusalText({ refused, heldBy }: Extract<Reserved, { refused: ErrorCode }>): string {
+  switch (refused) {
+    case "address-in-use":
+      return `the fixed address is held by connection ${heldBy ?? "(unknown)"}`;
+    case "too-many-connections":
+      return "the user has as many connections as prop_max_connections allows";
+    default:
+      return "every address of the range is held";
+  }
+}
+
+/** The end of the session the user signed in to, or what the profile allows any connection, whichever comes first. */
+function expiryOf(decision: Allow, profile: ConnectionProfile, from: string): string | null {
+  if (decision.authMethod === "autologin") return null;
+  const { sessionExpiryMs } = profile;
+  const most = sessionExpiryMs === null ? null : new Date(Date.parse(from) + sessionExpiryMs).toISOString();
+  const ends = [decision.session?.expiresAt ?? null, most].filter((end) => end !== null);
+  return ends.sort()[0] ?? null;
+}
+
+/** The property `prop_max_connections`; anything but a whole number from 1 sets no limit. */
+function connectionLimit(properties: Properties): number | null {
+  const text = properties.prop_max_connections ?? "";
+  return /^[1-9]\d{0,8}$/.test(text) ? Number(text) : null;
+}
