@@ -53,14 +53,25 @@ async function files(dumps: readonly unknown[]): Promise<string[]> {
 
 async function everything() {
   const { accounts, settings: set, scripts } = daemon.store;
-  return [await accounts.users(), await accounts.groups(), await accounts.allProperties(), await set.list(), await scripts.list()];
+  return [
+    await accounts.users(),
+    await accounts.groups(),
+    await accounts.allProperties(),
+    await set.list(),
+    await scripts.list(),
+  ];
 }
 
 test("users, groups, properties, settings and the script are taken over, and what is not is said with its reason", async () => {
   const report = await importing(users, settings);
   expect(await daemon.json(["sacli", "UserPropGet"])).toEqual({
     __DEFAULT__: { prop_autogenerate: "true", type: "user_default" },
-    alice: { conn_group: "eng", pvt_hw_addr: "00:01:02:ab:cd:ef", pvt_password_digest: "[secret]", type: "user_compile" },
+    alice: {
+      conn_group: "eng",
+      pvt_hw_addr: "00:01:02:ab:cd:ef",
+      pvt_password_digest: "[secret]",
+      type: "user_compile",
+    },
     bob: { prop_superuser: "true", type: "user_connect", user_auth_type: "local" },
     eng: { "access_to.0": "+NAT:10.0.0.0/8", group_declare: "true", "group_subnets.0": "10.50.0.0/24", type: "group" },
   });
@@ -114,9 +125,17 @@ test("what was there with other values is changed, and said with what it was", a
 });
 
 test.each([
-  ["a value that a known property cannot have", { ...users, carl: { prop_deny: "yes", type: "user_connect" } }, "prop_deny"],
+  [
+    "a value that a known property cannot have",
+    { ...users, carl: { prop_deny: "yes", type: "user_connect" } },
+    "prop_deny",
+  ],
   ["a group that is nowhere", { ...users, carl: { conn_group: "gone" } }, "conn_group names gone"],
-  ["subnets of two groups that overlap", { ...users, ops: { type: "group", "group_subnets.0": "10.50.0.128/25" } }, "overlaps"],
+  [
+    "subnets of two groups that overlap",
+    { ...users, ops: { type: "group", "group_subnets.0": "10.50.0.128/25" } },
+    "overlaps",
+  ],
   ["a name that nobody can have", { ...users, "a\u0000b": { type: "user_connect" } }, "cannot name a user"],
   ["a script that does not load", { ...users, "auth.module.post_auth_script": "def post_auth(:\n" }, "line 1"],
   ["an auth method that does not exist", { ...users, "auth.module.type": "magic" }, "auth.module.type"],

@@ -109,7 +109,13 @@ function count(plan: ImportPlan, into: string[], name: string, isThere: boolean)
 }
 
 /** The record's properties as they are kept here. */
-function kept(plan: ImportPlan, name: string, kind: Kind, record: Properties, faults: string[]): Record<string, string> {
+function kept(
+  plan: ImportPlan,
+  name: string,
+  kind: Kind,
+  record: Properties,
+  faults: string[],
+): Record<string, string> {
   const values: Record<string, string> = {};
   for (const [key, value] of Object.entries(record)) {
     if (structural.includes(key) && !(key === "type" && kind === "user")) continue;

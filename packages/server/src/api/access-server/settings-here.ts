@@ -13,7 +13,10 @@ const elsewhere: readonly (readonly [RegExp, string])[] = [
   [/^vpn\.server\.routing\.private_access$/, "forwarding and nat of a profile in sallyport.yaml"],
   [/^vpn\.client\.routing\./, "routes and dns of a profile in sallyport.yaml, or prop_reroute_gw_override"],
   [/^vpn\.server\.dhcp_option\./, "dns of a profile in sallyport.yaml"],
-  [/^vpn\.(daemon\.\d+\.client|server\.group_pool|server\.static)\b/, "ranges of a profile, or a group's group_subnets.N"],
+  [
+    /^vpn\.(daemon\.\d+\.client|server\.group_pool|server\.static)\b/,
+    "ranges of a profile, or a group's group_subnets.N",
+  ],
   [/^vpn\.(server\.daemon|daemon\.\d+\.listen|server\.port_share)/, "listen of a profile in sallyport.yaml"],
   [/^vpn\.server\.tls_auth|^vpn\.server\.(cipher|tls_version|data_ciphers)|^vpn\.tls_/, "nothing: chosen by Sallyport"],
   [/^(cs|admin_ui)\./, "http in sallyport.yaml"],
