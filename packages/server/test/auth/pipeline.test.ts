@@ -105,6 +105,7 @@ function pipeline(options: Options) {
     steps: [
       decodeCredentials,
       checkCertificate({
+        certificates: (profileId) => (profileId === "attached" ? "any" : "ours"),
         clientConfigs: {
           bySerial: async (serial) => (options.devices ?? [device]).find((one) => one.serial === serial),
         },
@@ -228,6 +229,26 @@ describe("the auth pipeline", () => {
     const { decide, inputs } = pipeline({ devices, users, script: () => ({}) });
     expect(await decide(request(bare))).toMatchObject({ outcome: "allow", authMethod: "autologin", userId: "alice" });
     expect(inputs[0]?.info.auth_method).toBe("autologin");
+  });
+
+  it("takes certificates of others, or none, where the profile's server checks them", async () => {
+    const attached = { profileId: "attached" };
+    const theirs = { commonName: "laptop", serial: "1" };
+    const { decide } = pipeline({});
+    for (const certificate of [theirs, undefined, { commonName: "laptop", serial: "a1" }]) {
+      expect(await decide(request({ ...attached, certificate }))).toMatchObject({ outcome: "allow", userId: "alice" });
+    }
+    expect(await codeOf({}, { ...attached, certificate: undefined, password: new Secret("x") })).toBe(
+      "wrong-credentials",
+    );
+    expect(await codeOf({}, { certificate: theirs })).toBe("certificate-unknown");
+  });
+
+  it("holds a certificate of ours to our rules also where any is taken", async () => {
+    const mine = { ...device, profileId: "attached" };
+    const revoked = { devices: [{ ...mine, revokedAt: "2026-02-01T00:00:00.000Z" }] };
+    expect(await codeOf(revoked, { profileId: "attached" })).toBe("certificate-revoked");
+    expect(await codeOf({}, { profileId: "attached" })).toBe("certificate-other-profile");
   });
 
   it("lets anybody with credentials use a server-locked device", async () => {

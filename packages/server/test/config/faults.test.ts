@@ -70,6 +70,25 @@ describe("a fault", () => {
       "profiles[0].openvpn: expected one of managed and attach, found an empty mapping",
     ],
     [
+      profiles("id: p, openvpn: { attach: /run/a.sock }, ranges: { ipv4: 10.1.0.0/16 }"),
+      'profiles[0].openvpn.attach: expected unix:/PATH or tcp:ADDRESS:PORT, with listen: in front where the server connects, found "/run/a.sock"',
+    ],
+    [
+      profiles("id: p, openvpn: { managed: {}, certificates: any }, ranges: { ipv4: 10.1.0.0/16 }"),
+      "profiles[0].openvpn.certificates: expected it beside attach alone, found it without attach",
+    ],
+    [
+      profiles('id: p, openvpn: { attach: "unix:/a" }, nat: masquerade, ranges: { ipv4: 10.1.0.0/16 }'),
+      "profiles[0].nat: expected the server's own firewall, as the server is not ours, found masquerade beside attach",
+    ],
+    [
+      profiles(
+        'id: p, openvpn: { attach: "unix:/a" }, ranges: { ipv4: 10.1.0.0/16 }',
+        'id: q, openvpn: { attach: "listen:unix:/a" }, ranges: { ipv4: 10.2.0.0/16 }',
+      ),
+      'profiles[1].openvpn.attach: expected a server of its own, found "unix:/a", as profiles[0].openvpn.attach has it',
+    ],
+    [
       profiles("id: p, ranges: { ipv4: 10.1.0.0/16 }"),
       "profiles[0]: expected one of openvpn and wireguard, found neither",
     ],

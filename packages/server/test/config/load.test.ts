@@ -109,7 +109,15 @@ describe("a whole configuration", () => {
       sessionExpiryMs: 30 * 86_400_000,
       tunnel: { protocol: "wireguard", mode: "managed", interface: "wg0", listenPort: 51820 },
     });
-    expect(old?.tunnel).toEqual({ protocol: "openvpn", mode: "attach", management: "/run/openvpn/old.sock" });
+    expect(old?.tunnel).toEqual({
+      protocol: "openvpn",
+      mode: "attach",
+      name: "unix:/run/openvpn/old.sock",
+      management: { role: "connect", at: { path: "/run/openvpn/old.sock" } },
+      passwordFile: null,
+      certificates: "any",
+      wakeUp: true,
+    });
     expect(older?.tunnel).toEqual({ protocol: "wireguard", mode: "attach", interface: "wg1" });
   });
 
@@ -416,6 +424,47 @@ describe("programs", () => {
       `line 3: connectScriptPath: ${join(directory, "none.sh")} is missing; until that is mended every connection is refused`,
       `line 5: hooks[0].script: ${join(directory, "plain.sh")} is not executable; until that is mended its events wait`,
       `line 6: hooks[1].script: ${directory} is a directory; until that is mended its events wait`,
+    ]);
+  });
+});
+
+describe("a server that runs already", () => {
+  const attached = (openvpn: string) =>
+    `dataDirectory: /d\nprofiles:\n  - { id: p, openvpn: { ${openvpn} }, ranges: { ipv4: 10.1.0.0/16 } }\n`;
+  const tunnelOf = async (openvpn: string) => (await configOf(attached(openvpn))).profiles[0]?.tunnel;
+
+  it("is reached at a unix socket or over TCP, or connects to us", async () => {
+    expect(await tunnelOf('attach: "unix:/run/a b.sock", certificates: ours, wakeUp: false')).toMatchObject({
+      management: { role: "connect", at: { path: "/run/a b.sock" } },
+      certificates: "ours",
+      wakeUp: false,
+    });
+    expect(await tunnelOf('attach: "tcp:[0:0::1]:7505"')).toMatchObject({
+      name: "tcp:[::1]:7505",
+      management: { role: "connect", at: { host: "::1", port: 7505 } },
+    });
+    expect(await tunnelOf('attach: "listen:unix:/run/a.sock"')).toMatchObject({
+      name: "listen:unix:/run/a.sock",
+      management: { role: "listen", at: { path: "/run/a.sock" } },
+    });
+  });
+
+  it("has its password in a file beside the configuration", async () => {
+    const { file, directory } = await configFile(attached('attach: "tcp:127.0.0.1:7505", passwordFile: pw'));
+    const missing = await readConfig({ file, environment: {} });
+    expect("faults" in missing && missing.faults.map(({ key }) => key)).toEqual(["profiles[0].openvpn.passwordFile"]);
+    await writeFile(join(directory, "pw"), "hush\n", { mode: 0o600 });
+    const { profiles, warnings } = await loadConfig({ file, environment: {} });
+    expect(profiles[0]?.tunnel).toMatchObject({ passwordFile: join(directory, "pw") });
+    expect(warnings).toEqual([]);
+  });
+
+  it("is warned about where others can reach its socket", async () => {
+    expect((await configOf(attached('attach: "tcp:127.0.0.1:7505"'))).warnings).toMatchObject([
+      expect.stringContaining("every account of this machine"),
+    ]);
+    expect((await configOf(attached('attach: "tcp:192.0.2.1:7505"'))).warnings).toMatchObject([
+      expect.stringContaining("unencrypted"),
     ]);
   });
 });
