@@ -54,6 +54,8 @@ export type LabOptions = {
   config?: Record<string, unknown>;
 };
 
+const mostShown = 6_000;
+
 export async function openLab(options: LabOptions = {}): Promise<Lab> {
   const run = presentRun() ?? (await beginRun());
   const directory = await mkdtemp(join(tmpdir(), "lab-"));
@@ -114,7 +116,9 @@ export async function openLab(options: LabOptions = {}): Promise<Lab> {
     issue: (user, profile = "office") => succeed(["client-config", "issue", "--user", user, "--profile", profile]),
     client: async (clientOptions) => {
       clientsBegun += 1;
-      const started = await startClient(network, join(directory, `client-${clientsBegun}`), clientOptions);
+      const otherSide = () => daemon.output().slice(-mostShown);
+      const place = join(directory, `client-${clientsBegun}`);
+      const started = await startClient(network, place, { otherSide, ...clientOptions });
       clients.push(started);
       return started;
     },

@@ -17,6 +17,8 @@ export type ClientOptions = {
   extra?: readonly string[];
   /** Where it runs; a namespace of its own unless told. */
   place?: Place;
+  /** What the other side says, for the error when this one waits in vain. */
+  otherSide?: () => string;
 };
 
 /** A stock openvpn client in a network namespace. */
@@ -28,7 +30,7 @@ export type Client = {
   sees(pattern: RegExp, deadlineMs?: number): Promise<RegExpMatchArray>;
   /** Waits until it is connected. */
   connected(deadlineMs?: number): Promise<void>;
-  /** Waits until it is refused and gives the reason the person reads; empty where none was sent. */
+  /** Waits until it is refused and gives the reason the person reads, without the attempt's code; empty where none was sent. */
   refused(deadlineMs?: number): Promise<string>;
   /** How often it was connected since it started. */
   timesConnected(): number;
@@ -75,7 +77,7 @@ export async function startClient(network: Network, directory: string, options: 
         if (found === null && child.exited() !== undefined) throw new Error(`The client ended.\n${log()}`);
         return found ?? undefined;
       },
-      { deadlineMs, otherwise: log },
+      { deadlineMs, otherwise: () => `${log()}\nThe other side:\n${options.otherSide?.() ?? ""}` },
     );
 
   return {
@@ -86,7 +88,7 @@ export async function startClient(network: Network, directory: string, options: 
     connected: async (deadlineMs) => void (await sees(/Initialization Sequence Completed/, deadlineMs)),
     refused: async (deadlineMs) => {
       const found = await sees(/Received control message: AUTH_FAILED(?:,(.*))?/, deadlineMs);
-      return found[1] ?? "";
+      return (found[1] ?? "").replace(/ \(code [0-9A-Z]{6}\)$/, "");
     },
     timesConnected: () => log().match(CONNECTED)?.length ?? 0,
     addresses: async () => {
