@@ -21,7 +21,7 @@ export type LinuxNetworkOptions = {
   log: Log;
   /** One run of nft or ip may take so long. */
   deadlineMs?: number;
-  /** How often it is looked whether somebody else changed our table; 0: never. */
+  /** How long after a look whether somebody else changed our table comes the next one; 0: nobody looks. */
   watchMs?: number;
 };
 
@@ -71,8 +71,7 @@ class LinuxNetwork implements Network {
     await this.#sysctls.want({ ipv4: of("ipv4"), ipv6: of("ipv6") }).catch((error: unknown) => {
       throw new SallyportError("network-failed", `the kernel's switches for forwarding cannot be set: ${error}`);
     });
-    const { watchMs = 10_000 } = this.#options;
-    if (watchMs > 0) this.#watch ??= setInterval(() => void this.#changes.submit({ kind: "look" }), watchMs).unref();
+    if (this.#watch === null) this.#lookLater(0);
   }
 
   async admit(client: NetworkClient): Promise<void> {
@@ -98,7 +97,7 @@ class LinuxNetwork implements Network {
   }
 
   async stop(how: "end" | "leave"): Promise<void> {
-    if (this.#watch !== null) clearInterval(this.#watch);
+    if (this.#watch !== null) clearTimeout(this.#watch);
     this.#watch = null;
     if (how === "end") {
       // Nothing is forwarded without rules, not even for a moment.
@@ -108,6 +107,21 @@ class LinuxNetwork implements Network {
       if (fault) this.#options.log.error({ error: fault }, "rules or routes of ours may remain on the machine");
     }
     await this.#changes.idle();
+  }
+
+  #lookLater(lastLookMs: number): void {
+    const { watchMs = 2_000 } = this.#options;
+    if (watchMs === 0) return;
+    // A look at a large table takes a while: then it is worth less often.
+    const look = setTimeout(
+      async () => {
+        const begun = performance.now();
+        await this.#changes.submit({ kind: "look" });
+        if (this.#watch === look) this.#lookLater(performance.now() - begun);
+      },
+      Math.max(watchMs, 30 * lastLookMs),
+    );
+    this.#watch = look.unref();
   }
 
   async #apply(changes: Change[]): Promise<(Error | null)[]> {
