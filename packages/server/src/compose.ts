@@ -16,6 +16,7 @@ import { composePipeline } from "./compose/pipeline.ts";
 import { refuseWhatNeedsRestart } from "./compose/reload.ts";
 import { createScriptLoaders } from "./compose/scripts.ts";
 import { openStore } from "./compose/store.ts";
+import { composeWeb } from "./compose/web.ts";
 import type { Config } from "./config/config.ts";
 import { Connections } from "./connections/connections.ts";
 import { startHousekeeping } from "./connections/housekeeping.ts";
@@ -140,8 +141,10 @@ export async function composeDaemon({ config, log }: { config: Config; log: Log 
 
   let housekeeping: ReturnType<typeof startHousekeeping> | undefined;
   let admin: Awaited<ReturnType<typeof serveAdminSocket>> | undefined;
+  let web: Awaited<ReturnType<typeof composeWeb>> | undefined;
   return {
     async start() {
+      web = await composeWeb({ config, authority, store, started: () => admin !== undefined, routes: [], log });
       await hooks.start();
       await postAuth.reload();
       await startNetwork();
@@ -157,7 +160,7 @@ export async function composeDaemon({ config, log }: { config: Config; log: Log 
       await startNetwork();
     },
     async stop() {
-      await admin?.close();
+      await Promise.all([admin?.close(), web?.close()]);
       housekeeping?.stop();
       hooks.endVetoes();
       connections.endingAll({ reason: "shutdown", detail: null });

@@ -17,6 +17,8 @@ import { makeWholeDirectory, removeStaleDrafts } from "./whole-directory.ts";
 const dayMs = 86_400_000;
 const authorityValidForMs = 20 * 365 * dayMs;
 const serverValidForMs = 10 * 365 * dayMs;
+/** Apple's limit for what it accepts of anybody. */
+const webServerValidForMs = 397 * dayMs;
 /** A server certificate is replaced, at a start, when less than this is left of it. */
 const renewBeforeMs = 365 * dayMs;
 const revocationListValidForMs = 30 * dayMs;
@@ -33,6 +35,8 @@ export interface Authority {
   serverFiles(profileId: string): Promise<ServerFiles>;
   /** A device's key and certificate, and its key for `tls-crypt-v2`. Nothing of it is kept. */
   newDevice(terms: { commonName: string; validForMs: number }): Promise<Certificate & { tlsCryptV2Pem: string }>;
+  /** A key and a certificate for a web server of these names, the first of them its subject. Nothing of it is kept. */
+  newWebServer(terms: { names: readonly string[] }): Promise<Certificate>;
   /** For `crl-verify` of servers that others run: PEM, labelled as OpenSSL expects, good for 30 days. */
   revocationList(revoked: readonly { serial: string; revokedAt: string }[]): Promise<string>;
 }
@@ -81,6 +85,15 @@ export async function openAuthority(options: { directory: string; now?: () => Da
       const device = await newCertificate(signer, { commonName, usage: "client", now: at, validForMs });
       return { ...device, tlsCryptV2Pem: newClientKey(serverKeyPem, at) };
     },
+
+    newWebServer: ({ names }) =>
+      newCertificate(signer, {
+        commonName: names[0] ?? "Sallyport",
+        usage: "server",
+        names,
+        now: now(),
+        validForMs: webServerValidForMs,
+      }),
 
     revocationList: (revoked) =>
       newRevocationList(signer, { revoked, now: now(), validForMs: revocationListValidForMs }),

@@ -1,6 +1,7 @@
 import "reflect-metadata";
 import { randomBytes, webcrypto } from "node:crypto";
 import * as x509 from "@peculiar/x509";
+import { parseAddress } from "../core/address-range.ts";
 import { toPem } from "./pem.ts";
 
 const keyAlgorithm = { name: "ECDSA", namedCurve: "P-256" } as const;
@@ -42,10 +43,10 @@ export async function newAuthority(terms: { commonName: string; now: Date; valid
   return { ...(await pemsOf(certificate, keys)), serial, notAfter };
 }
 
-/** A new key with a certificate for it. It ends no later than the CA itself does. */
+/** A new key with a certificate for it, for the host names and addresses in `names`. It ends no later than the CA does. */
 export async function newCertificate(
   signer: Signer,
-  terms: { commonName: string; usage: "server" | "client"; now: Date; validForMs: number },
+  terms: { commonName: string; usage: "server" | "client"; names?: readonly string[]; now: Date; validForMs: number },
 ): Promise<Certificate> {
   const keys = await newKeys();
   const serial = newSerial();
@@ -65,6 +66,7 @@ export async function newCertificate(
       new x509.BasicConstraintsExtension(false, undefined, true),
       new x509.KeyUsagesExtension(x509.KeyUsageFlags.digitalSignature, true),
       new x509.ExtendedKeyUsageExtension([usage]),
+      ...(terms.names ? [alternativeNames(terms.names)] : []),
       await x509.SubjectKeyIdentifierExtension.create(keys.publicKey),
       await x509.AuthorityKeyIdentifierExtension.create(signer.certificate.publicKey),
     ],
@@ -121,6 +123,12 @@ export async function readSigned(
   } catch {
     return undefined;
   }
+}
+
+function alternativeNames(names: readonly string[]): x509.Extension {
+  return new x509.SubjectAlternativeNameExtension(
+    names.map((value) => ({ type: parseAddress(value) === undefined ? ("dns" as const) : ("ip" as const), value })),
+  );
 }
 
 function newKeys(): Promise<KeyPair> {

@@ -1,0 +1,119 @@
+import type { AddressInfo } from "node:net";
+import Fastify, { type FastifyInstance } from "fastify";
+import { SallyportError } from "../core/errors.ts";
+import type { Log } from "../core/log.ts";
+
+/** The web server's certificate chain and key, PEM. */
+export type WebCertificate = { certificatePem: string; keyPem: string; notAfter: Date };
+
+/** Adds the paths of one part of the server. */
+export type Routes = (app: FastifyInstance) => void;
+
+const mostBodyBytes = 1024 * 1024;
+const requestTimeoutMs = 15_000;
+const mostConnections = 2_000;
+const dayMs = 86_400_000;
+/** A certificate with less than this left is asked for anew; looked at once a day. */
+const renewBeforeMs = 30 * dayMs;
+
+/**
+ * The HTTPS server: `/healthz` (the process answers), `/readyz` (it lets people in), a page that says what this is, and
+ * the paths of `routes`. TLS 1.2 and newer.
+ * @throws SallyportError `conflict` where the address cannot be listened at
+ */
+export async function serveHttp(options: {
+  listen: { address: string; port: number };
+  certificate: () => Promise<WebCertificate>;
+  /** Undefined where people are let in; otherwise why not, for whoever watches. */
+  unready: () => Promise<string | undefined>;
+  routes: readonly Routes[];
+  log: Log;
+}): Promise<{ port: number; close(): Promise<void> }> {
+  const { listen, log } = options;
+  let present = await options.certificate();
+  const tls = ({ certificatePem: cert, keyPem: key }: WebCertificate) => ({
+    cert,
+    key,
+    minVersion: "TLSv1.2" as const,
+  });
+  const app = Fastify({
+    https: tls(present),
+    bodyLimit: mostBodyBytes,
+    requestTimeout: requestTimeoutMs,
+    forceCloseConnections: true,
+  });
+  app.server.maxConnections = mostConnections;
+  app.addHook("onSend", async (_request, reply) => {
+    reply.headers({
+      "cache-control": "no-store",
+      "content-security-policy": "default-src 'none'; style-src 'unsafe-inline'; frame-ancestors 'none'",
+      "referrer-policy": "no-referrer",
+      "strict-transport-security": "max-age=31536000",
+      "x-content-type-options": "nosniff",
+    });
+  });
+  app.setNotFoundHandler(async (_request, reply) => reply.code(404).type("text/plain").send("Not found.\n"));
+  app.setErrorHandler(async (error: Error & { statusCode?: number }, request, reply) => {
+    const status = error.statusCode ?? 500;
+    if (status >= 500) log.error({ method: request.method, path: request.routeOptions.url, error }, "a request failed");
+    return await reply
+      .code(status)
+      .type("text/plain")
+      .send(status >= 500 ? "Something went wrong; the log says what.\n" : "The request could not be read.\n");
+  });
+
+  app.get("/healthz", async (_request, reply) => reply.type("text/plain").send("ok\n"));
+  app.get("/readyz", async (_request, reply) => {
+    const why = await options.unready();
+    if (why !== undefined) log.warn({ why }, "not ready");
+    return await reply
+      .code(why === undefined ? 200 : 503)
+      .type("text/plain")
+      .send(why === undefined ? "ready\n" : "not ready; the log says why\n");
+  });
+  app.get("/", async (_request, reply) =>
+    reply.type("text/html").send(page("Sallyport", "This server lets people into a VPN. There is nothing to do here.")),
+  );
+  for (const add of options.routes) add(app);
+
+  const renewing = setInterval(() => {
+    if (present.notAfter.getTime() - Date.now() > renewBeforeMs) return;
+    options.certificate().then(
+      (next) => {
+        present = next;
+        app.server.setSecureContext(tls(next));
+      },
+      (error: unknown) => log.error({ error }, "the web server's certificate could not be renewed"),
+    );
+  }, dayMs);
+  renewing.unref();
+
+  try {
+    await app.listen({ host: listen.address, port: listen.port });
+  } catch (error) {
+    clearInterval(renewing);
+    const { code } = error as NodeJS.ErrnoException;
+    const where = `${listen.address} port ${listen.port}`;
+    throw new SallyportError("conflict", `the web server cannot listen at ${where} (${code}): see http.listen`, {
+      cause: error,
+    });
+  }
+  return {
+    port: (app.server.address() as AddressInfo).port,
+    async close() {
+      clearInterval(renewing);
+      await app.close();
+    },
+  };
+}
+
+/** A plain page; both texts are escaped here. */
+export function page(title: string, text: string): string {
+  const safe = (given: string) => given.replaceAll(/[&<>"']/g, (character) => `&#${character.charCodeAt(0)};`);
+  return `<!doctype html>
+<html lang="en"><head><meta charset="utf-8"><meta name="viewport" content="width=device-width">
+<title>${safe(title)}</title>
+<style>body{font:18px/1.5 system-ui,sans-serif;max-width:32em;margin:20vh auto;padding:0 1em}</style></head>
+<body><h1>${safe(title)}</h1><p>${safe(text)}</p></body></html>
+`;
+}

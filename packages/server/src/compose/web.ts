@@ -1,0 +1,61 @@
+import { X509Certificate } from "node:crypto";
+import { readFile } from "node:fs/promises";
+import { type Routes, serveHttp, type WebCertificate } from "../api/http.ts";
+import type { Authority } from "../client-configs/authority.ts";
+import type { Config } from "../config/config.ts";
+import { SallyportError } from "../core/errors.ts";
+import type { Log } from "../core/log.ts";
+import type { Store } from "../store/store.ts";
+
+/** The HTTPS server, with the certificate of the configuration or else one of our own authority. */
+export async function composeWeb(options: {
+  config: Config;
+  authority: Authority;
+  store: Store;
+  started: () => boolean;
+  routes: readonly Routes[];
+  log: Log;
+}): Promise<{ close(): Promise<void> }> {
+  const { config, authority, store, started, routes, log } = options;
+  const { listen, tls, publicUrl } = config.http;
+  return await serveHttp({
+    listen,
+    certificate: async () =>
+      tls === null ? await ownCertificate(authority, namesOf(config, publicUrl)) : await givenCertificate(tls),
+    unready: async () => {
+      if (!started()) return "the daemon is starting";
+      return await store.settings.list().then(
+        () => undefined,
+        (error: unknown) => (error instanceof Error ? error.message : String(error)),
+      );
+    },
+    routes,
+    log,
+  });
+}
+
+function namesOf(config: Config, publicUrl: string): string[] {
+  const urls = [publicUrl, config.node.url].map((url) => new URL(url).hostname.replace(/^\[(.*)\]$/, "$1"));
+  return [...new Set([...urls, config.node.hostName])];
+}
+
+async function ownCertificate(authority: Authority, names: string[]): Promise<WebCertificate> {
+  const { certificatePem, keyPem, notAfter } = await authority.newWebServer({ names });
+  return { certificatePem: certificatePem + authority.caPem, keyPem, notAfter };
+}
+
+async function givenCertificate(tls: NonNullable<Config["http"]["tls"]>): Promise<WebCertificate> {
+  const read = async (path: string) =>
+    await readFile(path, "utf8").catch((error: NodeJS.ErrnoException) => {
+      throw new SallyportError("config-invalid", `http.tls: ${path} cannot be read (${error.code})`, { cause: error });
+    });
+  const certificatePem = await read(tls.certificateFile);
+  const keyPem = await read(tls.keyFile);
+  try {
+    return { certificatePem, keyPem, notAfter: new Date(new X509Certificate(certificatePem).validTo) };
+  } catch (cause) {
+    throw new SallyportError("config-invalid", `http.tls.cert: ${tls.certificateFile} is no certificate in PEM`, {
+      cause,
+    });
+  }
+}
