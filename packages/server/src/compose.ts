@@ -116,6 +116,7 @@ export async function composeDaemon({ config, log }: { config: Config; log: Log 
     reconcile: (listener, tunnels) =>
       reconcile({ listener, tunnels, nodeNumber: node.number, ledger: store.ledger, connections, driver, log }),
     keepSession: (session) => store.sessions.put(session),
+    refusedAfterwards: async (attempt, refusal) => void (await store.attempts.refusedAfterwards(attempt, refusal)),
     longestWaitMs: () => deadlineMs() + hooks.longestVetoMs() + otherWorkMs,
     mostAttempts,
     log,

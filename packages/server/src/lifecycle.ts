@@ -1,7 +1,8 @@
 import type { Pipeline } from "./auth/pipeline.ts";
 import type { Connections } from "./connections/connections.ts";
+import { withAttemptCode } from "./core/attempt-code.ts";
 import type { Connection } from "./core/connection.ts";
-import type { Allow, Challenge } from "./core/decision.ts";
+import type { Allow, Challenge, Deny } from "./core/decision.ts";
 import { clientReasonOf, type ErrorCode, SallyportError } from "./core/errors.ts";
 import type { Log } from "./core/log.ts";
 import type { VpnSession } from "./core/session.ts";
@@ -22,6 +23,8 @@ export function createLifecycle(options: {
   reconcile: DriverEvents["attached"];
   /** What a session token stands for from now on. */
   keepSession: (session: VpnSession) => Promise<void>;
+  /** Notes on an attempt that the pipeline allowed why it was refused after all. */
+  refusedAfterwards: (attemptId: string, refusal: AfterRefusal) => Promise<void>;
   /** The deadlines of scripts and hooks together: the client is told at the outset how long it may take. */
   longestWaitMs: () => number;
   /** How many attempts may be under way at once; more are told to come back. */
@@ -32,13 +35,13 @@ export function createLifecycle(options: {
   let underWay = 0;
 
   async function answer(request: AccessRequest): Promise<void> {
-    if (underWay >= options.mostAttempts) return refuse(request, "too-busy", "too many attempts are under way");
+    if (underWay >= options.mostAttempts)
+      return refuse(request, { code: "too-busy", reason: "too many attempts are under way" });
     underWay += 1;
     try {
       await driver.announceWait(request.tunnel, options.longestWaitMs());
       const decision = await pipeline.decide({ ...request, profileId: request.tunnel.profileId });
-      if (decision.outcome === "deny")
-        return await refuse(request, decision.code, decision.reason, decision.clientReason);
+      if (decision.outcome === "deny") return await refuse(request, decision);
       if (decision.outcome === "challenge") return await ask(request, decision);
       if (request.kind === "reauth") await keepSession(decision);
       if (request.kind === "reauth") return await driver.admit(request.tunnel, stayAdmission);
@@ -46,7 +49,7 @@ export function createLifecycle(options: {
     } catch (error) {
       log.error({ ...request.tunnel, error }, "an attempt failed");
       const code = error instanceof SallyportError ? error.code : "internal";
-      await refuse(request, code, error instanceof Error ? error.message : String(error));
+      await refuse(request, { code, reason: error instanceof Error ? error.message : String(error) });
     } finally {
       underWay -= 1;
     }
@@ -55,19 +58,21 @@ export function createLifecycle(options: {
   /** Address and row, then the hooks, then the row is admitted, and last the daemon's yes. */
   async function letIn(request: AccessRequest, decision: Allow): Promise<void> {
     const opened = await connections.open(request, decision);
-    if ("refused" in opened) return refuse(request, opened.refused, opened.reason);
+    const { attemptId } = decision;
+    if ("refused" in opened) return refuse(request, { code: opened.refused, reason: opened.reason, attemptId });
     const { connection } = opened;
     try {
       const asked = await vetoes.ask(connection);
       if (!asked.allowed) {
         await connections.withdraw(connection, { reason: "rejected", detail: asked.reason });
-        return await refuse(request, asked.code, asked.reason, asked.clientReason);
+        return await refuse(request, { ...asked, attemptId });
       }
       await connections.letThrough(connection);
       await keepSession(decision);
       if (!(await connections.admit(connection, decision))) {
         await connections.withdraw(connection, { reason: "rejected", detail: "it ended while it was being admitted" });
-        return await refuse(request, "connection-ended", "the connection ended while it was being admitted");
+        const reason = "the connection ended while it was being admitted";
+        return await refuse(request, { code: "connection-ended", reason, attemptId });
       }
     } catch (error) {
       await connections.withdraw(connection, { reason: "rejected", detail: String(error) });
@@ -93,19 +98,23 @@ export function createLifecycle(options: {
     await driver.challenge(request.tunnel, { stateId, userName, text, echo, responseRequired, waitMs: answerWaitMs });
   }
 
-  async function refuse(
-    request: AccessRequest,
-    code: ErrorCode,
-    reason: string,
-    clientReason?: string | null,
-  ): Promise<void> {
+  /** A denial of the pipeline carries its attempt's code already; what comes after an attempt gets it here. */
+  async function refuse(request: AccessRequest, refusal: Refusal): Promise<void> {
+    const { code, reason, clientReason, attemptId } = refusal;
+    const told = clientReason || clientReasonOf(code);
+    const afterwards = attemptId !== undefined && !("outcome" in refusal);
+    const clientText = afterwards ? withAttemptCode(told, attemptId) : told;
+    if (afterwards) {
+      const refusal = { code, reason, clientReason: clientText };
+      observed("why an attempt was refused", options.refusedAfterwards(attemptId, refusal));
+    }
     log.info({ ...request.tunnel, user: request.username, code, reason }, "refused");
     const retry = code === "too-busy" || code === "address-in-use" ? { retryAfterSeconds: 5 } : {};
     await driver
       .refuse(request.tunnel, {
         kind: request.kind,
         reason,
-        clientReason: clientReason || clientReasonOf(code),
+        clientReason: clientText,
         ...retry,
       })
       .catch((error: unknown) => log.warn({ ...request.tunnel, error }, "a refusal did not reach the VPN daemon"));
@@ -130,6 +139,9 @@ export function createLifecycle(options: {
     settled: async () => void (await Promise.all(unfinished)),
   };
 }
+
+type AfterRefusal = { code: ErrorCode; reason: string; clientReason: string };
+type Refusal = { code: ErrorCode; reason: string; clientReason?: string | null; attemptId?: string } | Deny;
 
 /** As long as a question waits for its answer. */
 const answerWaitMs = 5 * 60_000;

@@ -1,5 +1,6 @@
 import { randomBytes } from "node:crypto";
 import type { AttemptRecord, TraceEntry } from "../core/attempt.ts";
+import { withAttemptCode } from "../core/attempt-code.ts";
 import type { Allow, Challenge, Decision, Deny } from "../core/decision.ts";
 import { clientReasonOf, SallyportError } from "../core/errors.ts";
 import { newId } from "../core/id.ts";
@@ -123,7 +124,7 @@ function deny(attemptId: string, findings: Findings, denial: Extract<StepOutcome
     userId: findings.userId,
     code,
     reason,
-    clientReason: clientReason || clientReasonOf(code),
+    clientReason: withAttemptCode(clientReason || clientReasonOf(code), attemptId),
   };
 }
 

@@ -7,7 +7,10 @@ import { localTime, visible, visibleLines } from "./for-people.ts";
 export function explainAttempt(attempt: AttemptExplained): string {
   const { explanation } = attempt;
   const lines = [`${whoAsked(attempt)} ${whatWasDecided(attempt)}.`, ""];
-  if (explanation !== null) lines.push(`Why:         ${explanation.meaning} (${explanation.code})`);
+  if (explanation !== null) {
+    lines.push(`Why:         ${explanation.meaning} (${explanation.code})`);
+    lines.push(`Kind:        ${kindText(explanation.kind)}`);
+  }
   lines.push(`Reason:      ${visible(attempt.reason)}`);
   if (attempt.clientReason !== null) lines.push(`They read:   ${visible(attempt.clientReason)}`);
   if (attempt.authMethod !== null) lines.push(`Auth method: ${attempt.authMethod}`);
@@ -33,6 +36,12 @@ const whoMustAct: Readonly<Record<string, string>> = {
   outage: "an administrator: something is broken",
   usage: "whoever typed the command",
 };
+
+/** Whether a rule, the person or a failure is the cause. */
+function kindText(kind: string): string {
+  const act = whoMustAct[kind];
+  return act === undefined ? kind : `${kind} (${act})`;
+}
 
 const outcomeWords = {
   allow: "was let in",

@@ -1,4 +1,3 @@
-import packageFile from "../../package.json" with { type: "json" };
 import type { Directory } from "../accounts/directory.ts";
 import { type CommandTable, joinTables } from "../api/command.ts";
 import { accessServerCommands } from "../api/commands/access-server.ts";
@@ -22,13 +21,12 @@ import type { Connections } from "../connections/connections.ts";
 import type { AccountLookup } from "../core/account.ts";
 import { SallyportError } from "../core/errors.ts";
 import { Secret } from "../core/secret.ts";
+import { version } from "../core/version.ts";
 import type { Hooks } from "../hooks/dispatch.ts";
 import type { PostAuthGate } from "../post-auth/gate.ts";
 import type { ActiveScript } from "../post-auth/generation.ts";
 import type { ScriptVersions } from "../post-auth/versions.ts";
 import type { Store } from "../store/store.ts";
-
-const { version } = packageFile;
 
 /** Everything an administrator can have the running daemon do. */
 export function composeCommands(options: {

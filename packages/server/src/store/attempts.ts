@@ -1,3 +1,4 @@
+import type { AttemptRecord, TraceEntry } from "../core/attempt.ts";
 import { type AttemptOptions, AttemptQueue, type AttemptRow } from "./attempt-queue.ts";
 import type { Database } from "./database.ts";
 import type { AttemptStore } from "./store.ts";
@@ -55,6 +56,29 @@ export function attemptStore(
         .map(({ record }) => JSON.parse(record));
     },
 
+    async refusedAfterwards(id, { code, reason, clientReason }) {
+      await queue.flush();
+      const row = await query.selectFrom("attempts").select("record").where("id", "=", id).executeTakeFirst();
+      if (row === undefined) return false;
+      const attempt: AttemptRecord = JSON.parse(row.record);
+      const refused: TraceEntry = { ...nothingTold, step: "admit", outcome: "denied", detail: reason };
+      const trace = [...attempt.trace, refused];
+      const record = JSON.stringify({ ...attempt, outcome: "deny", code, reason, clientReason, trace });
+      await query.updateTable("attempts").set({ record }).where("id", "=", id).execute();
+      return true;
+    },
+
+    async endingIn(endings) {
+      const waiting = (await unwritten()).filter(({ id }) => endings.some((ending) => id.endsWith(ending)));
+      const rows = await query
+        .selectFrom("attempts")
+        .selectAll()
+        .where((eb) => eb.or(endings.map((ending) => eb("id", "like", `%${ending}`))))
+        .execute();
+      const found = new Map([...waiting, ...rows].map((row) => [row.id, row]));
+      return [...found.values()].sort(newestFirst).map(({ record }) => JSON.parse(record));
+    },
+
     /** In steps, so that nobody waits behind a year's worth. */
     async prune(before) {
       for (let pruned = 0; ; ) {
@@ -70,6 +94,8 @@ export function attemptStore(
     },
   };
 }
+
+const nothingTold = { durationMs: 0, printed: null, traceback: null, changes: null };
 
 function newestFirst(a: AttemptRow, b: AttemptRow): number {
   const [older, newer] = [`${a.at} ${a.id}`, `${b.at} ${b.id}`];

@@ -125,6 +125,10 @@ export interface AttemptStore {
   get(id: string): Promise<AttemptRecord | undefined>;
   /** Newest first. */
   list(filter: { userId?: string; since?: string; limit: number }): Promise<AttemptRecord[]>;
+  /** What was let in was refused after all: by a hook, or for want of an address. False where there is no such attempt. */
+  refusedAfterwards(id: string, refusal: { code: ErrorCode; reason: string; clientReason: string }): Promise<boolean>;
+  /** Those whose id ends in one of these, newest first. Looks through all. */
+  endingIn(endings: readonly string[]): Promise<AttemptRecord[]>;
   prune(before: string): Promise<number>;
 }
 

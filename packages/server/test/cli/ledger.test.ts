@@ -1,5 +1,6 @@
 import { afterAll, beforeAll, expect, test } from "vitest";
 import type { AttemptRecord } from "../../src/core/attempt.ts";
+import { attemptCode } from "../../src/core/attempt-code.ts";
 import { errorTable } from "../../src/core/errors.ts";
 import { newId } from "../../src/core/id.ts";
 import { reserve } from "../hooks/ledger.ts";
@@ -163,6 +164,7 @@ test("a decision is explained in plain words, by its id or a user's last", async
     expect(status).toBe(0);
     expect(stdout).toContain("grace asked to connect to profile office from 192.0.2.7 and was refused.");
     expect(stdout).toContain(`${errorTable["script-failed"].meaning} (script-failed)`);
+    expect(stdout).toContain("Kind:        outage (an administrator: something is broken)");
     expect(stdout).toContain("line 7");
     expect(stdout).toContain('conn_group: (none) -> "eng"');
     expect(stdout).toContain("hello\\x07");
@@ -174,6 +176,18 @@ test("a decision is explained in plain words, by its id or a user's last", async
     id: last.id,
     explanation: { code: "script-failed", kind: "outage" },
   });
+});
+
+test("the code that a refused person read finds their attempt, however it is typed", async () => {
+  const refused = attempt({ userId: "hal" });
+  daemon.store.attempts.record(refused);
+  const code = attemptCode(refused.id);
+  for (const typed of [code, code.toLowerCase()]) {
+    expect(await daemon.json(["explain", "--code", typed])).toMatchObject({ id: refused.id });
+  }
+  const unknown = await daemon.run(["explain", "--code", code === "ZZZZZZ" ? "YYYYYY" : "ZZZZZZ"]);
+  expect(unknown).toMatchObject({ status: 1, stderr: expect.stringContaining("not-found") });
+  expect((await daemon.run(["explain", "--code", "no-such-code"])).stderr).toContain("there is no error code");
 });
 
 test("who was let in by the sign-in and refused by a hook afterwards is explained as that", async () => {

@@ -1,5 +1,6 @@
 import { z } from "zod";
 import type { AttemptRecord } from "../../core/attempt.ts";
+import { idEndingsOf } from "../../core/attempt-code.ts";
 import type { Connection } from "../../core/connection.ts";
 import { SallyportError } from "../../core/errors.ts";
 import { maskSecrets } from "../../core/properties.ts";
@@ -19,7 +20,7 @@ const mostLookedAt = 1000;
 
 /** Recorded attempts. The newest are written in batches, so that each command waits for those first. */
 export function attemptCommands(deps: {
-  attempts: Pick<AttemptStore, "flush" | "get" | "list">;
+  attempts: Pick<AttemptStore, "flush" | "get" | "list" | "endingIn">;
   ledger: Pick<Ledger, "list">;
 }): CommandTable {
   const { attempts, ledger } = deps;
@@ -47,6 +48,20 @@ export function attemptCommands(deps: {
         return await explained(found);
       },
     }),
+    "attempt-by-code": command({
+      summary: "The newest attempt with the short code that a refused person read, like attempt-show.",
+      input: z.strictObject({ code: z.string().max(20) }),
+      run: async ({ code }): Promise<AttemptExplained> => {
+        const endings = idEndingsOf(code);
+        if (endings === undefined) {
+          throw new SallyportError("invalid-input", `${JSON.stringify(code)} is no code: six letters and digits`);
+        }
+        await attempts.flush();
+        const [found] = await attempts.endingIn(endings);
+        if (!found) throw new SallyportError("not-found", `no attempt with the code ${code} is recorded`);
+        return await explained(found);
+      },
+    }),
     "attempt-last": command({
       summary: "A user's newest attempt, like attempt-show.",
       input: z.strictObject({ userId: name }),
@@ -61,10 +76,10 @@ export function attemptCommands(deps: {
 }
 
 async function connectionOf(
-  { id: attemptId, userId, at, outcome, kind }: AttemptRecord,
+  { id: attemptId, userId, at, kind }: AttemptRecord,
   ledger: Pick<Ledger, "list">,
 ): Promise<AttemptExplained["connection"]> {
-  if (outcome !== "allow" || kind !== "connect" || userId === null) return null;
+  if (kind !== "connect" || userId === null) return null;
   const since = await ledger.list({ userId, since: at, limit: mostLookedAt });
   const found = since.find((connection) => connection.attemptId === attemptId);
   if (!found) return null;

@@ -1,6 +1,7 @@
 import type { Command } from "commander";
 import { type CodeWords, codeWords } from "../../api/code-words.ts";
 import type { AttemptExplained } from "../../api/commands/attempts.ts";
+import { idEndingsOf } from "../../core/attempt-code.ts";
 import { errorTable, isErrorCode, SallyportError } from "../../core/errors.ts";
 import type { Cli } from "../cli.ts";
 import { UsageError } from "../failure.ts";
@@ -14,7 +15,7 @@ export function register(program: Command, cli: Cli): void {
     .description("a decision in plain words, or an error code's meaning")
     .option("--user <name>", "with --last: this user's newest attempt")
     .option("--last", "with --user: the newest attempt")
-    .option("--code <code>", "what an error code means; needs no running daemon")
+    .option("--code <code>", "the attempt whose refusal carried this code; or what an error code means")
     .action(async (attempt: string | undefined, options: Options) => {
       const ways = [attempt, options.user, options.code].filter((way) => way !== undefined);
       if (ways.length !== 1) throw new UsageError("give one of an attempt's id, --user NAME --last, and --code CODE");
@@ -22,15 +23,21 @@ export function register(program: Command, cli: Cli): void {
         throw new UsageError("--user and --last go together");
       }
       const { explainAttempt, explainCode } = await import("../explain-attempt.ts");
-      if (options.code !== undefined) {
+      if (options.code !== undefined && idEndingsOf(options.code) === undefined) {
         cli.print(await wordsFor(options.code), explainCode);
         return;
       }
-      const explained = await (attempt === undefined
-        ? cli.call<AttemptExplained>("attempt-last", { userId: options.user })
-        : cli.call<AttemptExplained>("attempt-show", { id: attempt }));
-      cli.print(explained, explainAttempt);
+      cli.print(await attemptFor(cli, { ...options, attempt }), explainAttempt);
     });
+}
+
+async function attemptFor(
+  cli: Cli,
+  { attempt, code, user }: Options & { attempt: string | undefined },
+): Promise<AttemptExplained> {
+  if (code !== undefined) return await cli.call("attempt-by-code", { code });
+  if (attempt !== undefined) return await cli.call("attempt-show", { id: attempt });
+  return await cli.call("attempt-last", { userId: user });
 }
 
 async function wordsFor(code: string): Promise<CodeWords> {

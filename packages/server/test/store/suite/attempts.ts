@@ -55,6 +55,29 @@ export function attemptsSuite(open: OpenStore): void {
         expect(await attempts.list({ limit: 5_000 })).toHaveLength(1_000);
       }));
 
+    test("those whose id ends as a code says are found, written or not", () =>
+      withStore(open, async ({ attempts }) => {
+        const [first, second, other] = [anAttempt(), anAttempt({ at: at(1) }), anAttempt({ at: at(2) })];
+        attempts.record(first);
+        await attempts.flush();
+        for (const attempt of [second, other]) attempts.record(attempt);
+        const endings = [first.id.slice(-8), second.id.slice(-8), "%", "________"];
+        expect((await attempts.endingIn(endings.slice(0, 2))).map(({ id }) => id)).toEqual([second.id, first.id]);
+      }));
+
+    test("one that was refused afterwards says so, and what was decided before stays in its trace", () =>
+      withStore(open, async ({ attempts }) => {
+        const attempt = anAttempt({ outcome: "allow", code: null });
+        attempts.record(attempt);
+        const refusal = { code: "no-free-address", reason: "10.42.0.0/30 is full", clientReason: "No room." } as const;
+        expect(await attempts.refusedAfterwards(attempt.id, refusal)).toBe(true);
+        const found = await attempts.get(attempt.id);
+        expect(found).toMatchObject({ ...refusal, outcome: "deny", userId: attempt.userId });
+        expect(found?.trace.slice(0, -1)).toEqual(attempt.trace);
+        expect(found?.trace.at(-1)).toMatchObject({ outcome: "denied", detail: refusal.reason });
+        expect(await attempts.refusedAfterwards("none", refusal)).toBe(false);
+      }));
+
     test("those before a time are pruned, however many", () =>
       withStore(open, async ({ attempts }) => {
         for (let i = 0; i < 2_500; i++) attempts.record(anAttempt({ at: at(i) }));
