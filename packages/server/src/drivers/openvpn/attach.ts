@@ -74,8 +74,10 @@ export async function attach(options: AttachOptions): Promise<void> {
       listCommand("state"),
       listCommand("status", 3),
     ];
-    const replies = await connection.send(questions, () => {
-      beforeList = held?.length ?? 0;
+    const replies = await connection.send(questions, {
+      atOnce: () => {
+        beforeList = held?.length ?? 0;
+      },
     });
     const identity = readIdentity(replies[0], replies[1], replies.at(-2));
     const sameDaemon = await options.identify(identity);

@@ -9,7 +9,8 @@ import type { DriverEvents } from "../driver.ts";
 import { attach, type ServerIdentity } from "./attach.ts";
 import { Clients } from "./clients.ts";
 import { type Command, listCommand, plainCommand } from "./commands.ts";
-import { connectTo, type ManagementConnection, type Reply } from "./management.ts";
+import type { ListenerStatus } from "./listener-status.ts";
+import { connectTo, type ManagementConnection, type Reply, type SendTerms } from "./management.ts";
 import type { Message } from "./messages.ts";
 import { isRunning, type ProcessIdentity, startTimeOf } from "./process.ts";
 import { awaitServer, type ServerAwaited } from "./server-awaited.ts";
@@ -32,11 +33,12 @@ export type AttachedListenerOptions = {
 /** `listen`: the server connects to us (`management-client`). */
 export type ManagementPlace = { role: "connect" | "listen"; at: { path: string } | { host: string; port: number } };
 
-/** What is known of an attached server: undefined while it is not attached. */
+/** What an attached server said of itself. */
 export type AttachedServer = { pid: number | undefined; version: string };
 
 const replyDeadlineMs = 10_000;
 const retryMs = { first: 250, longest: 5_000 } as const;
+const longestStartMs = 2_000;
 /** How long the server's word is waited for when its clients are ended: it lets go within 6 s. */
 const endClientsMs = 8_000;
 const checkEndedMs = 50;
@@ -78,12 +80,14 @@ export class AttachedListener {
       pushed: [],
       // Which family its socket is of cannot be asked.
       plainIpv4: false,
-      send: (commands) => this.#send(commands),
+      send: (commands, terms) => this.#send(commands, terms),
       log: this.#log,
     });
     this.#clients = clients;
     return new Promise((settled) => {
-      this.#running = this.#run(clients, events, settled);
+      // A server that is to connect to us may not even run yet.
+      const late = setTimeout(settled, longestStartMs);
+      this.#running = this.#run(clients, events, settled).finally(() => clearTimeout(late));
     });
   }
 
@@ -103,15 +107,15 @@ export class AttachedListener {
     return this.#clients;
   }
 
-  status(): { server: AttachedServer | undefined; failure: string | undefined } {
-    return { server: this.#server, failure: this.#lastFailure };
+  status(): ListenerStatus {
+    return { ...this.#where, ours: false, server: this.#server, failure: this.#lastFailure };
   }
 
-  async #send(commands: readonly Command[]): Promise<readonly Reply[]> {
+  async #send(commands: readonly Command[], terms?: SendTerms): Promise<readonly Reply[]> {
     if (this.#connection === undefined) {
       throw new SallyportError("driver-failed", `the server at ${this.#where.listener} is not attached at the moment`);
     }
-    return this.#connection.send(commands);
+    return this.#connection.send(commands, terms);
   }
 
   async #run(clients: Clients, events: DriverEvents, settled: () => void): Promise<void> {

@@ -32,7 +32,8 @@ export type ClientsOptions = {
   /** The server may call its clients by their user names, or by no name. */
   namesMayBeUsers?: boolean;
   events: DriverEvents;
-  send: (commands: readonly Command[]) => Promise<readonly Reply[]>;
+  /** One write; a reply for each command, or for the first so many. */
+  send: (commands: readonly Command[], terms?: { settleAfter?: number }) => Promise<readonly Reply[]>;
   log: Log;
 };
 
@@ -86,7 +87,8 @@ export class Clients {
     const key = this.#asking(tunnel);
     const commands = [admitClient(key, admission, this.#options.pushed), ...this.#telling.wake(key)];
     known.state = "admitted";
-    taken(await this.#options.send(commands));
+    // The client can be up before the wake-up is replied to.
+    taken(await this.#options.send(commands, { settleAfter: 1 }));
   }
 
   async refuse(tunnel: Tunnel, refusal: Refusal): Promise<void> {
@@ -155,7 +157,11 @@ export class Clients {
     const again: KnownTunnel[] = [];
     const tunnels = listed.map((client): LiveTunnel => {
       const { cid, commonName, realAddress, ipv4, ipv6, bytesIn, bytesOut } = client;
-      const old = before.find((one) => one.cid === cid && one.commonName === commonName);
+      const ipv4Source = /^[\d.]+:\d+$/.test(realAddress) ? realAddress : undefined;
+      // Numbers begin again when a server restarts itself, which it may have done while nobody was attached.
+      const isOld = (one: KnownTunnel) =>
+        one.cid === cid && one.commonName === commonName && one.ipv4Source === ipv4Source;
+      const old = before.find(isOld);
       const tunnel = this.#table.name(cid);
       const known: KnownTunnel = {
         tunnel,
@@ -165,7 +171,7 @@ export class Clients {
         request: undefined,
         stateId: undefined,
         commonName,
-        ipv4Source: /^[\d.]+:\d+$/.test(realAddress) ? realAddress : undefined,
+        ipv4Source,
         abilities: old?.abilities ?? noAbilities,
         reauth: old?.reauth && { kid: old.reauth.kid, request: { ...old.reauth.request, tunnel } },
         counts: { bytesIn, bytesOut },

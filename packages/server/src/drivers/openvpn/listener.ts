@@ -6,7 +6,8 @@ import type { DriverEvents } from "../driver.ts";
 import { attach } from "./attach.ts";
 import { Clients } from "./clients.ts";
 import type { Command } from "./commands.ts";
-import type { ManagementConnection, Reply } from "./management.ts";
+import type { ListenerStatus } from "./listener-status.ts";
+import type { ManagementConnection, Reply, SendTerms } from "./management.ts";
 import {
   boundLog,
   endServer,
@@ -92,7 +93,7 @@ export class Listener {
       events,
       pushed: pushedOptions(listen),
       plainIpv4: isPlainIpv4(listen, ipv6),
-      send: (commands) => this.#send(commands),
+      send: (commands, terms) => this.#send(commands, terms),
       log: this.#log,
     });
     this.#clients = clients;
@@ -114,11 +115,16 @@ export class Listener {
     return this.#clients;
   }
 
-  async #send(commands: readonly Command[]): Promise<readonly Reply[]> {
+  status(): ListenerStatus {
+    const server = this.#connection === undefined ? undefined : { pid: undefined, version: undefined };
+    return { ...this.#where, ours: true, server, failure: undefined };
+  }
+
+  async #send(commands: readonly Command[], terms?: SendTerms): Promise<readonly Reply[]> {
     if (this.#connection === undefined) {
       throw new SallyportError("driver-failed", `openvpn of ${this.#where.listener} is not attached at the moment`);
     }
-    return this.#connection.send(commands);
+    return this.#connection.send(commands, terms);
   }
 
   async #run(clients: Clients, events: DriverEvents, settled: () => void): Promise<void> {

@@ -21,11 +21,18 @@ export type ManagementOptions = {
   log: Log;
 };
 
+export type SendTerms = {
+  /** Called with all replies before anything is looked at that OpenVPN said after them. */
+  atOnce?: (replies: readonly Reply[]) => void;
+  /** After how many replies the promise is settled; all of them unless told. */
+  settleAfter?: number;
+};
+
 type Batch = {
   commands: readonly Command[];
   bytes: Buffer;
   replies: Reply[];
-  atOnce: ((replies: readonly Reply[]) => void) | undefined;
+  terms: SendTerms;
   resolve: (replies: Reply[]) => void;
   reject: (error: SallyportError) => void;
 };
@@ -106,17 +113,16 @@ export class ManagementConnection {
   }
 
   /**
-   * Sends commands as one write and resolves with a reply for each. `atOnce` is called with them before anything is
-   * looked at that OpenVPN said after them.
+   * Sends commands as one write and resolves with a reply for each.
    * @throws SallyportError `driver-failed` where the connection is or gets lost
    */
-  send(commands: readonly Command[], atOnce?: (replies: readonly Reply[]) => void): Promise<Reply[]> {
+  send(commands: readonly Command[], terms: SendTerms = {}): Promise<Reply[]> {
     return new Promise((resolve, reject) => {
       if (this.#closed) return reject(lost());
       if (this.#waiting.length >= mostWaiting) {
         return reject(new SallyportError("driver-failed", "too many commands wait for OpenVPN"));
       }
-      this.#waiting.push({ commands, bytes: encodeCommands(commands), replies: [], atOnce, resolve, reject });
+      this.#waiting.push({ commands, bytes: encodeCommands(commands), replies: [], terms, resolve, reject });
       this.#next();
     });
   }
@@ -157,7 +163,7 @@ export class ManagementConnection {
     if (this.#exhausted) this.#end();
   }
 
-  /** True where the line completed a batch. */
+  /** True where the line settled a batch. */
   #reply(text: string): boolean {
     const batch = this.#current;
     const command = batch?.commands[batch.replies.length];
@@ -177,12 +183,15 @@ export class ManagementConnection {
       return false;
     }
     this.#list = [];
-    if (batch.replies.length < batch.commands.length) return false;
-    clearTimeout(this.#deadline);
-    this.#current = undefined;
-    batch.atOnce?.(batch.replies);
+    const { settleAfter = batch.commands.length, atOnce } = batch.terms;
+    if (batch.replies.length === batch.commands.length) {
+      clearTimeout(this.#deadline);
+      this.#current = undefined;
+      atOnce?.(batch.replies);
+      this.#next();
+    }
+    if (batch.replies.length !== settleAfter) return false;
     batch.resolve(batch.replies);
-    this.#next();
     return true;
   }
 

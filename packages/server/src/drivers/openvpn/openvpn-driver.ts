@@ -2,22 +2,16 @@ import { SallyportError } from "../../core/errors.ts";
 import type { Log } from "../../core/log.ts";
 import type { Tunnel } from "../../core/vpn-event.ts";
 import type { Driver } from "../driver.ts";
-import { AttachedListener, type AttachedListenerOptions, type AttachedServer } from "./attached.ts";
+import { AttachedListener, type AttachedListenerOptions } from "./attached.ts";
 import type { Clients } from "./clients.ts";
 import { Listener, type OpenVpnListenerOptions } from "./listener.ts";
+import type { ListenerStatus } from "./listener-status.ts";
 
 export type { AttachedListenerOptions, ManagementPlace } from "./attached.ts";
 export type { OpenVpnListenerOptions } from "./listener.ts";
+export type { ListenerStatus } from "./listener-status.ts";
 
-/** How the driver stands to one server of somebody else's: undefined `server` while it is not attached. */
-export type AttachedStatus = {
-  profileId: string;
-  listener: string;
-  server: AttachedServer | undefined;
-  failure: string | undefined;
-};
-
-export type OpenVpnDriver = Driver & { attachedServers(): AttachedStatus[] };
+export type OpenVpnDriver = Driver & { listeners(): ListenerStatus[] };
 
 /**
  * The driver of OpenVPN servers: those that are ours, one process a listener, and those of others that it is attached to,
@@ -54,11 +48,7 @@ export function createOpenVpnDriver(options: {
     refuse: async (tunnel, refusal) => clientsOf(tunnel).refuse(tunnel, refusal),
     challenge: async (tunnel, question) => clientsOf(tunnel).challenge(tunnel, question),
     announceWait: async (tunnel, waitMs) => clientsOf(tunnel).announceWait(tunnel, waitMs),
-    attachedServers: () =>
-      [...listeners.entries()].flatMap(([name, listener]) => {
-        const [profileId, where] = JSON.parse(name) as [string, string];
-        return listener instanceof AttachedListener ? [{ profileId, listener: where, ...listener.status() }] : [];
-      }),
+    listeners: () => [...listeners.values()].map((listener) => listener.status()),
     disconnect: async (tunnel, ending) => clientsOf(tunnel).disconnect(tunnel, ending),
   };
 }
