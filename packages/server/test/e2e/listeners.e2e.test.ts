@@ -56,6 +56,20 @@ describe("UDP and TCP in one profile", () => {
     await client.stop();
   });
 
+  test.each(["udp", "tcp"] as const)("are reached over IPv6 outside as well (%s)", async (transport) => {
+    const user = `six-${transport}`;
+    const text = await issuedFor(user, transport);
+    const ovpnText = text.replace(/^remote \S+ (\d+) (udp|tcp)\S*$/m, "remote fd18::1 $1 $2");
+    expect(ovpnText).not.toBe(text);
+    const client = await lab.client({ ovpnText, user, password });
+    await client.connected();
+    const [row] = await lab.json<(ConnectionRow & { originatingIp: string })[]>(["connection", "list", "--user", user]);
+    expect(row?.originatingIp).toMatch(/^fd18::/);
+    expect(await client.ping("fd42:1::1")).toBe(true);
+    await lab.succeed(["connection", "kill", row?.id ?? ""]);
+    await client.stop();
+  });
+
   test("tunnels over both live on when the daemon is killed and started again", async () => {
     const clients = [await connected("stays-udp", "udp"), await connected("stays-tcp", "tcp")];
     await lab.daemon.kill();
