@@ -12,7 +12,8 @@ import type { GroupSnapshot, Properties } from "../core/properties.ts";
 export interface Network {
   /**
    * Makes everything so for these profiles, and for the clients that the ledger says are connected, in one step:
-   * no moment passes in which a connected client has no rules, or others than it should. Once more after a reload.
+   * no moment passes in which a connected client has no rules, or others than it should. Once more after a reload:
+   * then the list says what connected clients were told, and who is connected is known from the other calls.
    * @throws SallyportError `network-failed`
    */
   start(options: { profiles: readonly NetworkProfile[]; clients: readonly NetworkClient[] }): Promise<void>;

@@ -110,6 +110,20 @@ test("a new configuration holds for connected clients at once", async () => {
   expect(await laptop.ping(target.near)).toBe(false);
 });
 
+test("a reload goes by who is connected, not by a list that is older than the last admission or release", async () => {
+  const laptop = await lab.client(devices.officeUdp, "10.42.0.7");
+  const released = aClient({ ipv4: "10.42.0.8" });
+  await start([office]);
+  await admit(released);
+  await Promise.all([
+    admit(aClient({ ipv4: "10.42.0.7" })),
+    network.call("release", released.connectionId),
+    start([office], [released]),
+  ]);
+  expect(await table()).not.toContain("10.42.0.8");
+  expect(await laptop.ping(target.near)).toBe(true);
+});
+
 test("a device that was made anew has its clients' routes and gateways again", async () => {
   const client = aClient({ ipv4: "10.42.0.7", ipv6: "fd42:1::7", gateways: ["10.51.0.1"] });
   await start([office]);

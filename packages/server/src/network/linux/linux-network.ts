@@ -53,6 +53,7 @@ class LinuxNetwork implements Network {
   #profiles: readonly NetworkProfile[] = [];
   #groupSubnets: readonly AddressRange[] = [];
   #watch: NodeJS.Timeout | null = null;
+  #started = false;
 
   constructor(options: LinuxNetworkOptions, run: RunProgram) {
     this.#options = options;
@@ -176,19 +177,24 @@ class LinuxNetwork implements Network {
         return [];
       case "end":
         this.#writer.removeAll();
+        this.#started = false;
         return this.#routes.everything();
     }
   }
 
-  async #begin(profiles: readonly NetworkProfile[], clients: readonly NetworkClient[]): Promise<RouteLine[]> {
-    const left = this.#leaveOthers(this.#rules.clients(), clients);
+  /** At a later start it is known here who is connected; the list may be older than the last admission or release. */
+  async #begin(profiles: readonly NetworkProfile[], listed: readonly NetworkClient[]): Promise<RouteLine[]> {
+    const byId = new Map(listed.map((client) => [client.connectionId, client]));
+    const clients = this.#started
+      ? this.#rules.clients().map((client) => byId.get(client.connectionId) ?? client)
+      : listed;
+    this.#started = true;
     this.#profiles = profiles;
     this.#rules.reset(profiles);
     await this.#readGroupSubnets();
-    const entered = this.#enterAll(clients);
     this.#writer.makeWhole();
     // A device that is not there yet gets its routes when it is restored.
-    return [...left, ...entered].map((line) => ({ ...line, owner: null }));
+    return this.#enterAll(clients).map((line) => ({ ...line, owner: null }));
   }
 
   async #restore(device: string, clients: readonly NetworkClient[]): Promise<RouteLine[]> {
