@@ -8,6 +8,7 @@ import { LockOut } from "./auth/lock-out.ts";
 import { openAuthority } from "./client-configs/authority.ts";
 import { createClientConfigs } from "./client-configs/client-configs.ts";
 import { composeCommands } from "./compose/commands.ts";
+import { examineDaemon } from "./compose/doctor/daemon.ts";
 import { bindHook } from "./compose/hooks.ts";
 import { composeMethods } from "./compose/methods.ts";
 import { composeNetwork, deviceOf, groupSubnets, networkProfiles } from "./compose/network.ts";
@@ -133,6 +134,13 @@ export async function composeDaemon({ config, log }: { config: Config; log: Log 
     pipeline,
     postAuth,
     live: () => live,
+    examine: examineDaemon({
+      listeners: driver.listeners,
+      scripts: postAuth.scripts,
+      settings: store.settings,
+      nasIdentifier: () => node.hostName,
+      inspectNetwork: () => network.inspect(),
+    }),
   });
 
   const startNetwork = async () => {

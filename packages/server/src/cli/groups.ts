@@ -23,5 +23,6 @@ export const groups: Readonly<Record<string, Group>> = {
   connection: { summary: "connections: open, past, and ending one", load: () => import("./commands/connection.ts") },
   hook: { summary: "connection hooks and their deliveries", load: () => import("./commands/hook.ts") },
   attempt: { summary: "recorded authentication attempts", load: () => import("./commands/attempt.ts") },
+  doctor: { summary: "what a working server needs, checked", load: () => import("./commands/doctor.ts") },
   explain: { summary: "a decision in plain words", load: () => import("./commands/explain.ts") },
 };

@@ -5,6 +5,7 @@ import { attemptCommands } from "../api/commands/attempts.ts";
 import { authenticateCommands } from "../api/commands/authenticate.ts";
 import { clientConfigCommands } from "../api/commands/client-configs.ts";
 import { connectionCommands } from "../api/commands/connections.ts";
+import { doctorCommands, type Examination } from "../api/commands/doctor.ts";
 import { groupCommands } from "../api/commands/groups.ts";
 import { hookCommands } from "../api/commands/hooks.ts";
 import { importCommands } from "../api/commands/import-access-server.ts";
@@ -41,6 +42,7 @@ export function composeCommands(options: {
   postAuth: PostAuthGate;
   /** The configuration in force. */
   live: () => Config;
+  examine: () => Promise<Examination>;
 }): CommandTable {
   const { store, accounts, directory, versions, clientConfigs, connections, hooks, pipeline } = options;
   const endConnections = async (userId: string) => {
@@ -97,6 +99,7 @@ export function composeCommands(options: {
       deliveries: store.deliveries.list,
     }),
     hookCommands({ hooks: hooks.operations, connection: store.ledger.get }),
+    doctorCommands({ examine: options.examine }),
     attemptCommands({ attempts: store.attempts, ledger: store.ledger }),
   );
 }

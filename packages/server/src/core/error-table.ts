@@ -322,6 +322,12 @@ export const errorTable = {
     "A script's cases did not pass, so it was not activated.",
     "See them with `sallyport post-auth test`, or activate with --force.",
   ),
+  "faults-found": fault(
+    "usage",
+    409,
+    "`sallyport doctor` found something that keeps the server from working.",
+    "Mend what its lines say, and run it again.",
+  ),
   "daemon-unreachable": fault(
     "outage",
     503,

@@ -1,0 +1,85 @@
+import type { Examination, Finding } from "../../api/commands/doctor.ts";
+import { readLdapSettings } from "../../auth/methods/ldap-options.ts";
+import { readPamSettings } from "../../auth/methods/pam-options.ts";
+import { readRadiusSettings } from "../../auth/methods/radius-options.ts";
+import { type SettingsReading, settingFaultText } from "../../auth/methods/settings.ts";
+import type { ListenerStatus } from "../../drivers/openvpn/openvpn-driver.ts";
+import type { NetworkFinding } from "../../network/network.ts";
+import type { ActiveScript } from "../../post-auth/generation.ts";
+import type { SettingStore } from "../../store/store.ts";
+import { fault, ok, warning } from "./finding.ts";
+
+/** What the running daemon knows of itself. */
+export function examineDaemon(options: {
+  listeners: () => readonly ListenerStatus[];
+  scripts: () => Promise<readonly ActiveScript[]>;
+  settings: Pick<SettingStore, "list">;
+  nasIdentifier: () => string;
+  inspectNetwork: () => Promise<readonly NetworkFinding[]>;
+}): () => Promise<Examination> {
+  return async () => {
+    const listeners = options.listeners();
+    const settings = await options.settings.list();
+    const findings = [
+      ...listeners.map(listenerFinding),
+      ...(await options.scripts()).map(scriptFinding),
+      ...methodFindings(settings, options.nasIdentifier()),
+      ...networkFindings(await options.inspectNetwork()),
+    ];
+    const attached = listeners.flatMap(({ ours, profileId, server }) =>
+      ours || server === undefined ? [] : [{ profileId, pid: server.pid ?? null }],
+    );
+    return { findings, attached };
+  };
+}
+
+function listenerFinding({ profileId, listener, ours, server, failure }: ListenerStatus): Finding {
+  const id = `listener.${profileId}.${listener}`;
+  if (server !== undefined) {
+    return ok(
+      id,
+      ours ? `${listener} of ${profileId} is served` : `attached to OpenVPN ${server.version} at ${listener}`,
+    );
+  }
+  if (ours) {
+    const next = `Read the daemon's log, and openvpn.log in its directory: is another program at ${listener}?`;
+    return fault(id, `${listener} of ${profileId} is not served: its openvpn does not run or does not answer`, next);
+  }
+  const next = "Start that server, with the management socket where the profile attaches: docs/attach.md.";
+  return fault(id, `not attached to the server at ${listener}: ${failure ?? "it has not answered yet"}`, next);
+}
+
+function scriptFinding({ name, version, fault: reason }: ActiveScript): Finding {
+  const id = `script.${name}`;
+  if (reason === null) return ok(id, `the script ${name} (version ${version}) is loaded`);
+  const next = `Everybody is refused until then: mend it, or run sallyport post-auth rollback ${name}.`;
+  return fault(id, `the script ${name} (version ${version}) does not load: ${reason}`, next);
+}
+
+/** The default method must be set up; others count where somebody has begun to. */
+function methodFindings(settings: Readonly<Record<string, string>>, nasIdentifier: string): Finding[] {
+  const readings: Record<string, SettingsReading<unknown>> = {
+    ldap: readLdapSettings(settings),
+    pam: readPamSettings(settings),
+    radius: readRadiusSettings(settings, { nasIdentifier }),
+  };
+  const usual = settings["auth.module.type"] ?? "local";
+  const found: Finding[] = [];
+  for (const [name, { options, faults, warnings }] of Object.entries(readings)) {
+    const begun = name === usual || Object.keys(settings).some((key) => key.startsWith(`auth.${name}.0.`));
+    if (!begun) continue;
+    const id = `method.${name}`;
+    const mend = "Correct it with `sallyport config set`; docs/auth-methods.md lists every setting.";
+    found.push(...faults.map((one) => fault(id, settingFaultText(one), mend)));
+    found.push(...warnings.map((text) => warning(id, text, mend)));
+    if (faults.length > 0) continue;
+    if (options === undefined) found.push(fault(id, `auth.module.type is ${name}, which is not set up`, mend));
+    else found.push(ok(id, `the settings of ${name} can be used`));
+  }
+  return found;
+}
+
+function networkFindings(findings: readonly NetworkFinding[]): Finding[] {
+  if (findings.length === 0) return [ok("network", "nothing stands between clients and what they should reach")];
+  return findings.map(({ severity, message, next }) => ({ id: "network", state: severity, what: message, next }));
+}
