@@ -7,7 +7,8 @@ test("a new connection is configured, held events come after the list, and only 
   await using fake = await openFakeOpenVpn();
   const { driver, told } = fake.life({ pollIntervalMs: 5_000 });
   await driver.start(told.events);
-  expect(fake.commands).toEqual(["pid", "state on", "hold off", "bytecount 5", "status 3", "hold release"]);
+  expect(fake.commands).toEqual(expect.arrayContaining(["state on", "hold off", "bytecount 5"]));
+  expect(fake.commands.slice(-2)).toEqual(["status 3", "hold release"]);
   expect(told.order).toEqual(["attached 0"]);
 });
 
@@ -114,10 +115,10 @@ test("answers given while the connection is lost fail, and do not reach another 
   await driver.start(told.events);
   fake.say(asking("CONNECT,0,1"));
   const { tunnel } = await told.nthAsked(1);
-  fake.reply = (command) => (command.startsWith("client-auth") ? null : undefined);
+  fake.reply = (command) => (command.startsWith("client-") ? null : undefined);
   const answer = driver.admit(tunnel, admissionOf(1));
   answer.catch(() => undefined);
-  await fake.received(/^client-auth 0 1/);
+  await fake.received(/^client-pending-auth 0 1/);
   fake.drop();
   await expect(answer).rejects.toMatchObject({ code: "driver-failed" });
   await told.nthAttached(2);

@@ -84,6 +84,7 @@ export async function openFakeOpenVpn(): Promise<FakeOpenVpn> {
     drop: () => socket?.destroy(),
     killServer: async () => {
       for (const { pid } of await findServers(directory)) process.kill(pid, "SIGKILL");
+      await until("the process to be gone", async () => (await findServers(directory)).length === 0);
       socket?.destroy();
     },
     received: (pattern) =>
@@ -108,7 +109,11 @@ export async function openFakeOpenVpn(): Promise<FakeOpenVpn> {
     if (own === null) return;
     if (own !== undefined) return fake.say(own);
     const [word = "", argument] = command.split(/[ \n]/);
-    if (word === "pid") return fake.say(`SUCCESS: pid=${(await findServers(directory))[0]?.pid}`);
+    if (word === "pid") {
+      // This peer listens before its process has begun to look like one.
+      const server = await until("the process", async () => (await findServers(directory))[0], { everyMs: 5 });
+      return fake.say(`SUCCESS: pid=${server.pid}`);
+    }
     if (word === "status" && argument === "3") {
       const clients = fake.listed.map((line) => {
         const [cid, commonName, address, ipv4, ipv6] = line.split(",");
@@ -116,6 +121,9 @@ export async function openFakeOpenVpn(): Promise<FakeOpenVpn> {
       });
       return fake.say("TITLE\tOpenVPN", header, ...clients, "END");
     }
+    if (word === "version") return fake.say("OpenVPN Version: OpenVPN 2.6.14 x86_64-pc-linux-gnu", "END");
+    if (word === "state" && argument === undefined)
+      return fake.say("1795299833,CONNECTED,SUCCESS,10.42.0.1,,,,,", "END");
     fake.say(`SUCCESS: ${word} command succeeded`);
   };
 

@@ -88,6 +88,17 @@ test("the next command goes out when the one before was answered", async () => {
   expect(await second).toMatchObject([{ text: "SUCCESS: 2" }]);
 });
 
+test("whoever waits for the first reply alone goes on before what is said after it is told", async () => {
+  const peer = await openPeer();
+  const { connection, messages } = await connect(peer.path);
+  const first = connection.send([plainCommand("a"), plainCommand("b")], { settleAfter: 1 });
+  const seen = first.then((replies) => [replies.length, messages.length]);
+  await peer.wrote("a\nb\n");
+  peer.say("SUCCESS: a\n>STATE:1,CONNECTED,\nSUCCESS: b\n");
+  expect(await seen).toEqual([1, 0]);
+  await until("the news", () => messages.length === 1);
+});
+
 test("a list that is refused is an error and no endless list", async () => {
   const peer = await openPeer();
   const { connection } = await connect(peer.path);
