@@ -10,7 +10,10 @@ export type PostAuthOptions<Settings extends JsonObject = JsonObject> = {
    * another type, or a name that is not here, is refused then.
    */
   settings?: Settings;
-  /** Throws what is wrong with settings whose types are right. Called with all of them, when the script is loaded. */
+  /**
+   * Throws what is wrong with settings whose types are right. Called before the script is live and whenever somebody
+   * changes them; a script that cannot work with its defaults says so here.
+   */
   checkSettings?: (settings: Settings) => void;
   /** Never two calls at once. */
   synchronous?: boolean;

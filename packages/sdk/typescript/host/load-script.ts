@@ -52,7 +52,8 @@ export async function loadScript(orders: Orders, script: { url: string; code: st
   try {
     // The same for all calls: none may change them.
     const settings = frozen(overlaySettings(facts.settings, orders.settings));
-    options.checkSettings?.(settings);
+    // Defaults alone may be wrong: they have to be overlaid before the script is live.
+    if (orders.settings !== undefined) options.checkSettings?.(settings);
     return { decide, settings, facts };
   } catch (error) {
     throw new Fault(`its settings are not right: ${messageOf(error)}`);

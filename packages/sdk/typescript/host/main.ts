@@ -9,7 +9,8 @@ import { endProcess, standGuard } from "./process.ts";
 export type Orders = {
   name: string;
   text: string;
-  settings: unknown;
+  /** What an administrator set; undefined where nobody has looked yet. */
+  settings?: unknown;
   maxOutputBytes: number;
   maxResultBytes: number;
 };

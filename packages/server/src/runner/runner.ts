@@ -115,7 +115,7 @@ export interface ScriptHost {
 export type ScriptToLoad = {
   name: string;
   text: string;
-  /** What an administrator set, over the script's defaults. */
+  /** What an administrator set, over the script's defaults; undefined: nobody has looked yet, and the defaults do. */
   settings?: Readonly<Record<string, unknown>>;
   /** Also look for what running it would only show sooner or later: wrong types. Takes longer. */
   thorough?: boolean;

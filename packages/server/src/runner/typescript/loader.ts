@@ -42,7 +42,7 @@ export function createTypeScriptLoader(options: TypeScriptLoaderOptions): LoadSc
   let prepared: ReturnType<typeof prepare> | undefined;
   const checkTypes = createTypeChecker();
 
-  async function load({ name, text, settings = {} }: ScriptToLoad) {
+  async function load({ name, text, settings }: ScriptToLoad) {
     prepared ??= prepare();
     prepared.catch(() => {
       prepared = undefined; // it may only have lacked something for a moment

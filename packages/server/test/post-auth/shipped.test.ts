@@ -1,0 +1,127 @@
+import { readdir, readFile } from "node:fs/promises";
+import { join } from "node:path";
+import { afterAll, beforeAll, describe, expect, test } from "vitest";
+import { isOpen } from "../../../sdk/scripts/working-hours.ts";
+import { readCases } from "../../src/post-auth/cases/case-file.ts";
+import { runCases } from "../../src/post-auth/cases/run-cases.ts";
+import { type TypeScriptScripts, typeScriptScripts } from "../runner/typescript/typescript-scripts.ts";
+
+const directory = join(import.meta.dirname, "../../../sdk/scripts");
+const names = (await readdir(directory)).filter((file) => file.endsWith(".ts")).map((file) => file.slice(0, -3));
+const read = (file: string) => readFile(join(directory, file), "utf8");
+
+let scripts: TypeScriptScripts;
+beforeAll(async () => {
+  scripts = await typeScriptScripts();
+});
+afterAll(() => scripts[Symbol.asyncDispose]());
+
+test("the scripts that are shipped are there", () => {
+  expect(names).toEqual([
+    "client-floor",
+    "hardware-address",
+    "host-check",
+    "ldap-groups",
+    "radius-groups",
+    "saml-groups",
+    "source-networks",
+    "working-hours",
+  ]);
+});
+
+describe.each(names)("%s", (name) => {
+  test("has no type errors, and one line that says what it is for", async () => {
+    const text = await read(`${name}.ts`);
+    const outcome = await scripts.load({ name, text, thorough: true });
+    expect(outcome).not.toHaveProperty("fault");
+    expect(outcome).not.toHaveProperty("notes");
+    expect(text).toMatch(/^\/\*\*\n \* [A-Z][^\n]*\.\n/);
+  });
+
+  test("does what its cases say", async () => {
+    const text = await read(`${name}.ts`);
+    const host = await scripts.host({ text });
+    const hostWith = (settings: Record<string, unknown>) => scripts.host({ text, settings });
+    const cases = readCases(await read(`${name}.cases.yaml`));
+    const results = await runCases({ host, hostWith, cases, deadlineMs: 20_000 });
+    expect(results.map((one) => [one.name, one.differences])).toEqual(results.map((one) => [one.name, []]));
+    for (const { passed, error } of results) expect({ passed, error }).toEqual({ passed: true, error: null });
+    // Cases that admit everybody, or nobody, would prove little.
+    expect(new Set(results.map(({ status }) => status))).toEqual(new Set([0, 1]));
+  });
+});
+
+test.each([
+  ["hardware-address", { registration: "auto" }, /registration must be "automatic" or "manual"/],
+  ["hardware-address", { devices: 0 }, /devices must be from 1 to 10/],
+  ["hardware-address", { devices: 1.5 }, /devices must be from 1 to 10/],
+  ["hardware-address", { registerFrom: ["192.0.2.0/33"] }, /"192.0.2.0\/33" is no network/],
+  ["client-floor", {}, /minimum is empty/],
+  ["client-floor", { minimum: { all: { IV_VER: "new" } } }, /"new" is no version/],
+  ["host-check", {}, /programs is empty/],
+  ["host-check", { programs: { win: { AV: ">4,1" } } }, />4,1" is no range of versions/],
+  ["working-hours", { hours: { monday: "08:00-18:00" } }, /"monday" is no day; there are sun, mon/],
+  ["working-hours", { hours: { mon: "8-18" } }, /"8-18" are no hours/],
+  ["working-hours", { hours: { mon: "08:00-24:30" } }, /are no hours/],
+  ["working-hours", { timeZone: "Nowhere/At_All" }, /Invalid time zone/],
+  ["working-hours", { holidays: ["25.12.2026"] }, /"25.12.2026" is no day/],
+  ["source-networks", {}, /allow, deny and groups are empty/],
+  ["source-networks", { allow: ["example.org"] }, /"example.org" is no network/],
+  ["source-networks", { groups: { admins: ["10.0.0.0/8/8"] } }, /is no network/],
+  ["radius-groups", {}, /groups is empty/],
+  ["radius-groups", { groups: { a: "b" }, groupAttribute: 0 }, /attributes are numbers from 1 to 255/],
+  ["radius-groups", { groups: { a: "b" }, properties: { prop_lzo: { attribute: 25 } } }, /properties.prop_lzo must be/],
+  ["saml-groups", {}, /groups is empty/],
+  ["saml-groups", { groups: { a: "b" }, properties: { prop_lzo: { values: {} } } }, /properties.prop_lzo must be/],
+  ["ldap-groups", {}, /groups is empty/],
+  ["ldap-groups", { groups: { a: "b" }, lookup: "guess" }, /lookup must be/],
+])("%s does not accept the settings %j", async (name, settings, message) => {
+  expect((await scripts.fault(await read(`${name}.ts`), settings)).message).toMatch(message);
+});
+
+test("a session that goes on without its method keeps what was read when it began", async () => {
+  const call = (info: object, state?: string | null) => ({
+    arguments: {
+      authcred: { username: "alice", client_ip_addr: "192.0.2.7" },
+      attributes: { vpn_auth: true, reauth: true },
+      authret: { status: 0, user: "alice", reason: "", proplist: {} },
+      info,
+    },
+    deadlineMs: 20_000,
+    ...(state != null && { state }),
+  });
+  for (const [name, settings, info] of [
+    ["radius-groups", { groups: { staff: "people" } }, { auth_method: "radius", radius_reply: { 25: ["staff"] } }],
+    ["saml-groups", { groups: { staff: "people" } }, { auth_method: "saml", saml_attr: { groups: ["staff"] } }],
+  ] as const) {
+    const host = await scripts.host({ text: await read(`${name}.ts`), settings });
+    const first = await host.call(call(info));
+    const state = first.outcome === "returned" ? first.state : null;
+    expect(await host.call(call({ auth_method: "session" }, state))).toMatchObject({
+      value: { status: 0, proplist: { conn_group: "people" } },
+    });
+    expect(await host.call(call({ auth_method: "session" }))).toMatchObject({ value: { status: 1 } });
+  }
+});
+
+describe("the hours", () => {
+  const hours = { mon: "07:00-19:00", fri: "08:00-12:00, 13:00-16:30", sat: "22:00-06:00" };
+  const schedule = { hours, timeZone: "Europe/Berlin", holidays: ["2026-12-25"] };
+  test.each([
+    ["2026-11-23T06:00:00Z", true, "Monday at seven, in winter"],
+    ["2026-11-23T05:59:00Z", false, "a minute before"],
+    ["2026-07-20T05:00:00Z", true, "Monday at seven, in summer"],
+    ["2026-11-23T17:59:59Z", true, "a minute before the end"],
+    ["2026-11-23T18:00:00Z", false, "the end"],
+    ["2026-11-24T10:00:00Z", false, "a day without hours"],
+    ["2026-11-27T11:30:00Z", false, "between two ranges"],
+    ["2026-11-27T12:30:00Z", true, "in the second one"],
+    ["2026-12-25T10:00:00Z", false, "a holiday"],
+    ["2026-11-28T21:30:00Z", true, "Saturday night"],
+    ["2026-11-29T04:59:00Z", true, "the same night, on Sunday"],
+    ["2026-11-29T05:00:00Z", false, "when the night is over"],
+    ["2026-11-28T04:00:00Z", false, "the night before, which is Friday's"],
+  ])("at %s: %s (%s)", (at, open) => {
+    expect(isOpen(new Date(at), schedule)).toBe(open);
+  });
+});
