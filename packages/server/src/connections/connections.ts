@@ -11,6 +11,7 @@ import { assignment } from "./addresses.ts";
 import { type ConnectionProfile, tunnelOf, tunnelText } from "./profile.ts";
 import { Releases } from "./releases.ts";
 import { refusalText, reservationOf } from "./reservation.ts";
+import { routesAndDns } from "./routes.ts";
 
 export type ConnectionsOptions = {
   ledger: Ledger;
@@ -77,11 +78,11 @@ export class Connections {
   admission(connection: Connection): Omit<Admission, "kind"> {
     const profile = this.#options.profile(connection.profileId);
     if (profile === undefined) throw new SallyportError("internal", `there is no profile ${connection.profileId}`);
+    const { ipv4, ipv6, properties, group } = connection;
     return {
-      ipv4: assignment(connection.ipv4, connection.group, profile),
-      ipv6: assignment(connection.ipv6, connection.group, profile),
-      routes: profile.routes,
-      dns: profile.dns,
+      ipv4: assignment(ipv4, group, profile),
+      ipv6: assignment(ipv6, group, profile),
+      ...routesAndDns({ properties, group, profile }),
     };
   }
 
