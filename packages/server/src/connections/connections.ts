@@ -8,6 +8,7 @@ import type { Admission, Driver } from "../drivers/driver.ts";
 import { type Network, type NetworkClient, networkClient } from "../network/network.ts";
 import type { Ledger, Reserved } from "../store/store.ts";
 import { assignment } from "./addresses.ts";
+import { persist } from "./persist.ts";
 import { type ConnectionProfile, tunnelOf, tunnelText } from "./profile.ts";
 import { Releases } from "./releases.ts";
 import { refusalText, reservationOf } from "./reservation.ts";
@@ -35,7 +36,6 @@ type End = { reason: EndReason; detail: string | null };
 
 /** How long a fixed address held by the device's own older tunnel is waited for, and a daemon's word on an ended one. */
 const releaseWaitMs = 8_000;
-const storeRetryMs = [250, 1_000, 5_000] as const;
 
 /** The ledger's verbs. It alone says when a row begins and ends; what it keeps in memory can be rebuilt from the ledger. */
 export class Connections {
@@ -126,7 +126,9 @@ export class Connections {
   async established(tunnel: Tunnel): Promise<void> {
     const id = await this.#idOf(tunnel);
     if (id !== undefined)
-      await this.#persist("established", () => this.#options.ledger.established(id, new Date().toISOString()));
+      await persist(this.#options.log, "established", () =>
+        this.#options.ledger.established(id, new Date().toISOString()),
+      );
   }
 
   async traffic(counts: Traffic[]): Promise<void> {
@@ -267,11 +269,11 @@ export class Connections {
     const subscribers = this.#options.hooks.subscribers();
     // Before the address can be somebody else's.
     if (release) await this.#options.network.release(id);
-    const ended = await this.#persist("end", () =>
+    const ended = await persist(this.#options.log, "end", () =>
       this.#options.ledger.end(id, { at, ...end, counts, release, subscribers }),
     );
     if (ended) this.#options.queued();
-    else if (release) await this.#persist("release", () => this.#options.ledger.release(id));
+    else if (release) await persist(this.#options.log, "release", () => this.#options.ledger.release(id));
   }
 
   #forget(connection: Connection): void {
@@ -282,19 +284,6 @@ export class Connections {
 
   async #idOf(tunnel: Tunnel): Promise<string | undefined> {
     return this.#live.get(tunnelText(tunnel)) ?? (await this.#options.ledger.byTunnel(tunnel))?.id;
-  }
-
-  /** A tunnel's end happened whether or not the database can take it now: tried again, and by reconciling at the latest. */
-  async #persist<T>(what: string, write: () => Promise<T>): Promise<T> {
-    for (const waitMs of storeRetryMs) {
-      try {
-        return await write();
-      } catch (error) {
-        this.#options.log.error({ error }, `the ledger could not record ${what}; trying again`);
-        await new Promise((resolve) => setTimeout(resolve, waitMs));
-      }
-    }
-    return write();
   }
 }
 
