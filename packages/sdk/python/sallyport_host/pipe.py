@@ -7,6 +7,7 @@ import os
 import threading
 
 encode = json.JSONEncoder(allow_nan=False, separators=(",", ":")).encode
+decode = json.JSONDecoder().decode
 
 
 class Pipe:
@@ -46,7 +47,7 @@ class Pipe:
             *lines, rest = (b"".join(self._unfinished) + piece).split(b"\n")
             self._unfinished = [rest]
             self._lines.extend(lines)
-        return json.loads(self._lines.popleft())
+        return decode(self._lines.popleft().decode())
 
     def send(self, message):
         """Raises ValueError where the message is no JSON; nothing has been sent then."""
