@@ -24,7 +24,8 @@ export async function examine(options: {
   const read = await readConfig({ file: options.configFile, environment: options.environment });
   if ("faults" in read) {
     const next = `Correct ${options.configFile}; docs/config.md explains every key.`;
-    return [...machine, ...read.faults.map((one) => fault("config", faultText(one), next))];
+    const daemon = await askedDaemon(options.askDaemon);
+    return [...machine, ...read.faults.map((one) => fault("config", faultText(one), next)), ...daemon.findings];
   }
   const { config } = read;
   const daemon = await askedDaemon(options.askDaemon);
@@ -38,19 +39,20 @@ export async function examine(options: {
     ...(await examineHostName(config)),
     ...(await examineHooks(config)),
     ...daemon.findings,
-    ...(await examineAttachedServers(config, { openvpnConfig, attached: daemon.attached })),
+    ...(await examineAttachedServers(config, { openvpnConfig, attached: daemon.attached, daemonRuns: daemon.runs })),
   ];
 }
 
-async function askedDaemon(ask: () => Promise<Examination>): Promise<Examination> {
+async function askedDaemon(ask: () => Promise<Examination>): Promise<Examination & { runs: boolean }> {
   try {
     const { findings, attached } = await ask();
-    return { findings: [ok("daemon", "the daemon runs and answers"), ...findings], attached };
+    return { findings: [ok("daemon", "the daemon runs and answers"), ...findings], attached, runs: true };
   } catch (error) {
     const reason = error instanceof Error ? error.message : String(error);
     const unknown = "not checked: listeners, active scripts, settings of auth methods, forwarding";
     const next = "Start it (sallyport serve), and run this again.";
-    return { findings: [warning("daemon", `the daemon does not answer (${reason}); ${unknown}`, next)], attached: [] };
+    const what = `the daemon does not answer (${reason}); ${unknown}`;
+    return { findings: [warning("daemon", what, next)], attached: [], runs: false };
   }
 }
 

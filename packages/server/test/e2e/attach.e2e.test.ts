@@ -1,4 +1,4 @@
-import { writeFile } from "node:fs/promises";
+import { readFile, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { expect, test } from "vitest";
 import { foreignServer } from "./lab/foreign-server.ts";
@@ -29,6 +29,25 @@ async function everyEndToldOnce(lab: Lab): Promise<void> {
   }
 }
 
+type Finding = { id: string; state: string; what: string };
+
+/** The documented configuration is without faults, found by its process; a line that is not so is named. */
+async function doctorFindsNothing(lab: Lab, configFile: string): Promise<void> {
+  const findings = await lab.json<Finding[]>(["doctor"]);
+  expect(findings.filter(({ state }) => state === "fault")).toEqual([]);
+  expect(findings.filter(({ id, state }) => id.startsWith("listener.") && state === "ok").length).toBe(1);
+  const socket = findings.find(({ id }) => id === "office.management");
+  expect(socket).toMatchObject({ state: "ok", what: expect.stringContaining(`${configFile}: line `) });
+
+  const other = join(lab.directory, "other.conf");
+  await writeFile(other, (await readFile(configFile, "utf8")).replace(" nopool", ""));
+  const { status, stdout, stderr } = await lab.sallyport(["doctor", "--openvpn-config", other]);
+  expect(status).toBe(1);
+  expect(stdout).toMatch(/^fault .*other\.conf: line 5: the server's own pool/m);
+  expect(stdout).toContain("Append nopool: server 10.44.0.0 255.255.240.0 nopool");
+  expect(stderr).toContain("faults-found: there is a fault");
+}
+
 test("a server configured by hand, as the documentation has it, is driven through its unix socket", async () => {
   await using lab = await openLab();
   const socket = join(lab.directory, "run/management.sock");
@@ -52,6 +71,7 @@ test("a server configured by hand, as the documentation has it, is driven throug
   expect(await wrong.refused()).toBe("Wrong user name or password.");
   const before = await open(lab);
   expect(rowOf(before, "alice")).toMatchObject({ connectionId: "alice-laptop", state: "open" });
+  await doctorFindsNothing(lab, server.configFile);
 
   // Sallyport dies; one leaves while nobody looks; it is started again.
   await lab.daemon.kill();

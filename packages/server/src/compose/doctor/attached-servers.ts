@@ -4,6 +4,7 @@ import type { Examination } from "../../api/commands/doctor.ts";
 import type { Config, OpenVpnAttached, ProfileConfig } from "../../config/config.ts";
 import { type ConfigOption, readConfigOptions } from "../../drivers/openvpn/config-lines.ts";
 import { judgeServerConfig } from "../../drivers/openvpn/judge-config.ts";
+import { connectTo } from "../../drivers/openvpn/management.ts";
 import { examineCertificate } from "./data-directory.ts";
 import { type Finding, fault, ok, warning } from "./finding.ts";
 import { reasonOf } from "./machine.ts";
@@ -17,7 +18,7 @@ type ServerFile = { file: string; text: string; directory: string };
  */
 export async function examineAttachedServers(
   config: Config,
-  options: { openvpnConfig: string | undefined; attached: Examination["attached"] },
+  options: { openvpnConfig: string | undefined; attached: Examination["attached"]; daemonRuns: boolean },
 ): Promise<Finding[]> {
   const profiles = config.profiles.filter(
     (profile): profile is Attached => profile.tunnel.protocol === "openvpn" && profile.tunnel.mode === "attach",
@@ -45,6 +46,8 @@ export async function examineAttachedServers(
       found.push(warning(`${profile.id}.config`, `the configuration of ${profile.tunnel.name} was not found`, next));
     }
     found.push(...(await examineSocketDirectory(profile)));
+    // A running daemon holds the socket itself, and says how it stands to it.
+    if (!options.daemonRuns && profile.tunnel.management.role === "connect") found.push(await examineAnswer(profile));
   }
   return found;
 }
@@ -82,6 +85,16 @@ async function examineSocketDirectory({ id, tunnel }: Attached): Promise<Finding
     return [fault(`${id}.socket`, `${directory}, where the management socket is, can be written by others`, next)];
   }
   return [ok(`${id}.socket`, `${directory}, where the management socket is, can be written by its owner alone`)];
+}
+
+async function examineAnswer({ id, tunnel }: Attached): Promise<Finding> {
+  try {
+    (await connectTo(tunnel.management.at)).destroy();
+    return ok(`${id}.management`, `somebody listens at ${tunnel.name}`);
+  } catch (error) {
+    const next = "Start that server, with the management socket where the profile attaches: docs/attach.md.";
+    return fault(`${id}.management`, `nobody listens at ${tunnel.name} (${reasonOf(error)})`, next);
+  }
 }
 
 /** Every openvpn that can be seen here, with the configuration it was started with. */

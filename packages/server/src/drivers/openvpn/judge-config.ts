@@ -62,9 +62,10 @@ function judgeMode({ last, options }: Look): Judgement[] {
     found.push(at(option, "dev", "fault", "Sallyport gives out addresses of a routed network", next));
   }
   const topology = last("topology");
-  const words = "addresses are given out one by one, each with the range's netmask";
+  const words = "clients are given addresses as topology subnet has them, and the server does not use it";
   if (topology === undefined) found.push(missing("topology", words, "Add: topology subnet"));
-  else if (topology.words[0] !== "subnet") found.push(at(topology, "topology", "fault", words, "topology subnet"));
+  else if (topology.words[0] !== "subnet")
+    found.push(at(topology, "topology", "fault", words, "Write: topology subnet"));
   for (const option of options.filter(({ name }) => name === "config")) {
     const what = `${option.words[0]} is read in here, and was not looked at`;
     found.push(at(option, "config", "warning", what, "Check that file too, with --openvpn-config."));
