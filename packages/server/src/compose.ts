@@ -27,6 +27,7 @@ import { createOpenVpnDriver } from "./drivers/openvpn/openvpn-driver.ts";
 import { createHooks } from "./hooks/dispatch.ts";
 import { createLifecycle } from "./lifecycle.ts";
 import { createPostAuth } from "./post-auth/gate.ts";
+import { createReplay } from "./post-auth/replay/replay.ts";
 import { createScriptVersions } from "./post-auth/versions.ts";
 import { createProgramRunner } from "./runner/programs/program-runner.ts";
 
@@ -128,6 +129,7 @@ export async function composeDaemon({ config, log }: { config: Config; log: Log 
     accounts,
     directory,
     versions,
+    replay: createReplay({ ...store, loaders, deadlineMs }),
     clientConfigs,
     connections,
     hooks,

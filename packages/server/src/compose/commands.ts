@@ -10,6 +10,7 @@ import { groupCommands } from "../api/commands/groups.ts";
 import { hookCommands } from "../api/commands/hooks.ts";
 import { importCommands } from "../api/commands/import-access-server.ts";
 import { postAuthCommands } from "../api/commands/post-auth.ts";
+import { postAuthAttemptCommands } from "../api/commands/post-auth-attempts.ts";
 import { propertyCommands } from "../api/commands/properties.ts";
 import { settingCommands } from "../api/commands/settings.ts";
 import { totpCommands } from "../api/commands/totp.ts";
@@ -26,6 +27,7 @@ import { version } from "../core/version.ts";
 import type { Hooks } from "../hooks/dispatch.ts";
 import type { PostAuthGate } from "../post-auth/gate.ts";
 import type { ActiveScript } from "../post-auth/generation.ts";
+import type { Replay } from "../post-auth/replay/replay.ts";
 import type { ScriptVersions } from "../post-auth/versions.ts";
 import type { Store } from "../store/store.ts";
 
@@ -35,6 +37,7 @@ export function composeCommands(options: {
   accounts: AccountLookup;
   directory: Directory;
   versions: ScriptVersions;
+  replay: Replay;
   clientConfigs: ClientConfigs;
   connections: Connections;
   hooks: Hooks;
@@ -78,6 +81,7 @@ export function composeCommands(options: {
     }),
     importCommands({ accounts: store.accounts, directory, settings: store.settings, scripts: versions, script }),
     postAuthCommands({ scripts: versions }),
+    postAuthAttemptCommands({ attempts: store.attempts, replay: options.replay }),
     authenticateCommands({ authenticate: authenticateWith(pipeline) }),
     clientConfigCommands({
       configs: clientConfigs,

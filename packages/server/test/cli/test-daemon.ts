@@ -15,6 +15,7 @@ import { groupCommands } from "../../src/api/commands/groups.ts";
 import { hookCommands } from "../../src/api/commands/hooks.ts";
 import { importCommands } from "../../src/api/commands/import-access-server.ts";
 import { postAuthCommands } from "../../src/api/commands/post-auth.ts";
+import { postAuthAttemptCommands } from "../../src/api/commands/post-auth-attempts.ts";
 import { propertyCommands } from "../../src/api/commands/properties.ts";
 import { settingCommands } from "../../src/api/commands/settings.ts";
 import { totpCommands } from "../../src/api/commands/totp.ts";
@@ -28,6 +29,7 @@ import type { Log } from "../../src/core/log.ts";
 import { createHooks } from "../../src/hooks/dispatch.ts";
 import { scriptHook } from "../../src/hooks/kinds/script.ts";
 import { createPostAuth } from "../../src/post-auth/gate.ts";
+import { createReplay } from "../../src/post-auth/replay/replay.ts";
 import { createScriptVersions } from "../../src/post-auth/versions.ts";
 import { createProgramRunner } from "../../src/runner/programs/program-runner.ts";
 import { createPythonLoader } from "../../src/runner/python/loader.ts";
@@ -175,6 +177,16 @@ export async function startTestDaemon() {
       script: scriptSetting(scripts),
     }),
     postAuthCommands({ scripts }),
+    postAuthAttemptCommands({
+      attempts: store.attempts,
+      replay: createReplay({
+        scripts: store.scripts,
+        settings: store.settings,
+        attempts: store.attempts,
+        loaders,
+        deadlineMs: () => 5000,
+      }),
+    }),
     connectionCommands({
       list: (filter) => store.ledger.list(filter),
       get: (id) => store.ledger.get(id),

@@ -5,6 +5,7 @@ import type { Cli } from "../cli.ts";
 import { Refusal, UsageError } from "../failure.ts";
 import { localTime, table, visible, visibleLines } from "../for-people.ts";
 import { readScriptFile } from "../read-script.ts";
+import { addComparing } from "./post-auth-attempts.ts";
 
 /** `sallyport post-auth …`: the scripts that decide after authentication, as versions. */
 export function register(program: Command, cli: Cli): void {
@@ -13,6 +14,7 @@ export function register(program: Command, cli: Cli): void {
   addLooking(postAuth, cli);
   addGoingLive(postAuth, cli);
   addTrying(postAuth, cli);
+  addComparing(postAuth, cli);
 }
 
 function addStoring(postAuth: Command, cli: Cli): void {
