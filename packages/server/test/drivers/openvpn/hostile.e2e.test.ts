@@ -7,7 +7,7 @@ import { hostileString } from "./hostile.ts";
 import { keepingLog } from "./keeping-log.ts";
 import { openDriverLab } from "./lab.ts";
 
-const strings = 3_000;
+const strings = 20_000;
 const nobody = { cid: 4_000_000_000, kid: 1 };
 
 test(`of ${strings} hostile strings the real openvpn executes nothing but the intended commands`, async () => {
