@@ -82,16 +82,22 @@ export function createScriptVersions(options: {
     throw new SallyportError("script-invalid", `the script ${script.name}: ${describeFault(outcome.fault)}`);
   }
 
-  const storedSettings = async (name: string) => readSettings(await settings.get(settingsKey(name)));
+  async function storedSettings(name: string): Promise<ScriptSettings | undefined> {
+    const text = await settings.get(settingsKey(name));
+    return text === undefined ? undefined : readSettings(text);
+  }
 
-  /** A version as it would run if it were live. */
-  const loadStored = async ({ script: name, text, language }: ScriptVersion) =>
-    load({ name, text, language, settings: await storedSettings(name) });
+  const loadWith = ({ script: name, text, language }: ScriptVersion, set: ScriptSettings | undefined) =>
+    load({ name, text, language, ...(set && { settings: set }) });
+
+  /** Refuses a version that could not be live: also one that has no settings yet and cannot do without. */
+  async function loadAsLive(version: ScriptVersion): Promise<void> {
+    await (await loadWith(version, (await storedSettings(version.script)) ?? {})).close();
+  }
 
   async function play(version: ScriptVersion, cases: readonly ScriptCase[]): Promise<CaseResult[]> {
-    const { script: name, text, language } = version;
-    const host = await loadStored(version);
-    const hostWith = (set: ScriptSettings) => load({ name, text, language, settings: set });
+    const host = await loadWith(version, await storedSettings(version.script));
+    const hostWith = (set: ScriptSettings) => loadWith(version, set);
     try {
       return await runCases({ host, hostWith, cases, deadlineMs: deadlineMs() });
     } finally {
@@ -117,14 +123,15 @@ export function createScriptVersions(options: {
     throw new SallyportError("not-found", `there is no post-auth script ${JSON.stringify(name)}`);
   }
 
-  async function withSettings({ script: id, text, language }: ScriptVersion, set: ScriptSettings) {
-    const host = await load({ name: id, text, language, settings: set });
+  async function withSettings(version: ScriptVersion, set: ScriptSettings | undefined): Promise<ListedSettings> {
+    const { script: id } = version;
+    const host = await loadWith(version, set);
     await host.close();
     const { settings: defaults } = host.facts;
-    if (defaults === undefined && Object.keys(set).length > 0) {
+    if (defaults === undefined && Object.keys(set ?? {}).length > 0) {
       throw new SallyportError("invalid-input", `the script ${id} has no settings; only TypeScript scripts do`);
     }
-    return { id, defaults: defaults ?? {}, set, inForce: { ...defaults, ...set } };
+    return { id, defaults: defaults ?? {}, set: set ?? {}, inForce: { ...defaults, ...set } };
   }
 
   async function makeActive(version: ScriptVersion): Promise<ListedVersion> {
@@ -175,11 +182,8 @@ export function createScriptVersions(options: {
 
     async activate({ name, version: number, force = false }) {
       const version = await find(name, number);
-      if (version.cases !== null && !force) {
-        refuseFailed(version, await play(version, readCases(version.cases)));
-      } else {
-        await (await loadStored(version)).close();
-      }
+      await loadAsLive(version);
+      if (version.cases !== null && !force) refuseFailed(version, await play(version, readCases(version.cases)));
       return makeActive(version);
     },
 
@@ -198,7 +202,7 @@ export function createScriptVersions(options: {
         throw new SallyportError("conflict", `no other version of ${name} was active before`);
       }
       const version = await find(name, before.version);
-      await (await loadStored(version)).close();
+      await loadAsLive(version);
       return makeActive(version);
     },
 
@@ -234,7 +238,9 @@ export function createScriptVersions(options: {
     },
 
     async configure({ name, settings: text }) {
-      const listed = await withSettings(await present(name), readSettings(text));
+      const version = await present(name);
+      const isLive = (await known(name)).activeVersion !== null;
+      const listed = await withSettings(version, text === undefined && !isLive ? undefined : readSettings(text));
       const key = settingsKey(name);
       await (text === undefined ? settings.delete(key) : settings.set(key, JSON.stringify(listed.set)));
       await applied();

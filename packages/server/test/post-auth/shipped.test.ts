@@ -1,10 +1,13 @@
 import { readdir, readFile } from "node:fs/promises";
 import { join } from "node:path";
-import { afterAll, beforeAll, describe, expect, test } from "vitest";
+import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test } from "vitest";
 import { isOpen } from "../../../sdk/scripts/working-hours.ts";
 import { readCases } from "../../src/post-auth/cases/case-file.ts";
 import { runCases } from "../../src/post-auth/cases/run-cases.ts";
+import { createShippedScripts, type ShippedScripts } from "../../src/post-auth/shipped.ts";
+import { createScriptVersions, type ScriptVersions } from "../../src/post-auth/versions.ts";
 import { type TypeScriptScripts, typeScriptScripts } from "../runner/typescript/typescript-scripts.ts";
+import { type Bench, bench, inputOf } from "./scripts-under-test.ts";
 
 const directory = join(import.meta.dirname, "../../../sdk/scripts");
 const names = (await readdir(directory)).filter((file) => file.endsWith(".ts")).map((file) => file.slice(0, -3));
@@ -102,6 +105,80 @@ test("a session that goes on without its method keeps what was read when it bega
     });
     expect(await host.call(call({ auth_method: "session" }))).toMatchObject({ value: { status: 1 } });
   }
+});
+
+describe("enabling one", () => {
+  let under: Bench;
+  let versions: ScriptVersions;
+  let shipped: ShippedScripts;
+  beforeEach(async () => {
+    under = await bench();
+    const { store, settings, loaders, gate } = under;
+    const applied = gate.reload;
+    versions = createScriptVersions({ scripts: store, settings, loaders, deadlineMs: () => 20_000, applied });
+    shipped = createShippedScripts({ directory, versions });
+  });
+  afterEach(() => under[Symbol.asyncDispose]());
+
+  test("takes its name and its settings; its cases are those it came with", async () => {
+    const settings = '{ "allow": ["192.0.2.0/24"] }';
+    expect(await shipped.add({ name: "source-networks", settings, by: "root" })).toMatchObject({
+      id: "source-networks@1",
+      language: "typescript",
+      hasCases: true,
+      active: false,
+    });
+    await versions.activate({ name: "source-networks" });
+    expect(await under.gate.decide(inputOf())).toMatchObject({ outcome: "allow" });
+    const authcred = { username: "alice", client_ip_addr: "198.51.100.1" };
+    expect(await under.gate.decide(inputOf({ authcred }))).toMatchObject({
+      outcome: "deny",
+      clientReason: "This VPN cannot be used from where you are.",
+    });
+    await expect(versions.configure({ name: "source-networks", settings: undefined })).rejects.toThrow(/are empty/);
+    expect(await under.gate.decide(inputOf())).toMatchObject({ outcome: "allow" });
+  });
+
+  test("that needs settings is not made live without them, and can be looked at meanwhile", async () => {
+    await shipped.add({ name: "source-networks", as: "office", by: "root" });
+    await expect(versions.activate({ name: "office" })).rejects.toThrow(/its settings are not right: allow, deny and/);
+    expect((await versions.settings("office")).defaults).toMatchObject({ allow: [], deny: [], groups: {} });
+    expect((await versions.test({ name: "office" })).every(({ passed }) => passed)).toBe(true);
+    await versions.configure({ name: "office", settings: '{ "deny": ["203.0.113.0/24"] }' });
+    await versions.activate({ name: "office" });
+    expect(await under.gate.decide(inputOf())).toMatchObject({ outcome: "allow" });
+  });
+
+  test("that does not accept the settings stores it, and refuses them", async () => {
+    const settings = '{ "devices": 11 }';
+    await expect(shipped.add({ name: "hardware-address", settings, by: "root" })).rejects.toThrow(/from 1 to 10/);
+    expect(await under.settings.list()).toEqual({});
+  });
+
+  test("starts from a list that says what each is for, and whether it is stored as it is shipped", async () => {
+    await shipped.add({ name: "client-floor", by: "root" });
+    await versions.add({
+      name: "host-check",
+      text: `${await read("host-check.ts")}// mine\n`,
+      language: "typescript",
+      by: "root",
+    });
+    const list = await shipped.list();
+    expect(list.map(({ id, storedVersion, isCurrent }) => [id, storedVersion, isCurrent])).toEqual([
+      ["client-floor", 1, true],
+      ["hardware-address", null, false],
+      ["host-check", 1, false],
+      ...["ldap-groups", "radius-groups", "saml-groups", "source-networks", "working-hours"].map((id) => [
+        id,
+        null,
+        false,
+      ]),
+    ]);
+    expect(list[0]?.summary).toBe("Refuses VPN clients that are too old.");
+    await expect(shipped.add({ name: "nothing", by: "root" })).rejects.toThrow(
+      /no script "nothing" is shipped; there are/,
+    );
+  });
 });
 
 describe("the hours", () => {
