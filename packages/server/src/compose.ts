@@ -4,7 +4,9 @@ import { createDirectory } from "./accounts/directory.ts";
 import { accountLookup } from "./accounts/lookup.ts";
 import { createPasswords } from "./accounts/passwords.ts";
 import { serveAdminSocket } from "./api/admin-socket.ts";
+import { samlRoutes } from "./api/saml.ts";
 import { LockOut } from "./auth/lock-out.ts";
+import { SamlSignIns } from "./auth/methods/saml-sign-ins.ts";
 import { openAuthority } from "./client-configs/authority.ts";
 import { createClientConfigs } from "./client-configs/client-configs.ts";
 import { composeCommands } from "./compose/commands.ts";
@@ -17,7 +19,7 @@ import { composePipeline } from "./compose/pipeline.ts";
 import { refuseWhatNeedsRestart } from "./compose/reload.ts";
 import { createScriptLoaders } from "./compose/scripts.ts";
 import { openStore } from "./compose/store.ts";
-import { composeWeb } from "./compose/web.ts";
+import { composeWeb, samlService } from "./compose/web.ts";
 import type { Config } from "./config/config.ts";
 import { Connections } from "./connections/connections.ts";
 import { startHousekeeping } from "./connections/housekeeping.ts";
@@ -85,7 +87,15 @@ export async function composeDaemon({ config, log }: { config: Config; log: Log 
 
   const profileOf = (id: string) => live.profiles.find((profile) => profile.id === id);
   const lockOut = new LockOut(config.lockOut);
-  const methods = composeMethods({ store, passwords, nasIdentifier: node.hostName, log });
+  const signIns = new SamlSignIns();
+  const methods = composeMethods({
+    store,
+    passwords,
+    nasIdentifier: node.hostName,
+    publicUrl: config.http.publicUrl,
+    signIns,
+    log,
+  });
   const pipeline = composePipeline({
     certificates: (id) => certificatesOf(profileOf(id ?? "")),
     store,
@@ -155,7 +165,14 @@ export async function composeDaemon({ config, log }: { config: Config; log: Log 
   let web: Awaited<ReturnType<typeof composeWeb>> | undefined;
   return {
     async start() {
-      web = await composeWeb({ config, authority, store, started: () => admin !== undefined, routes: [], log });
+      web = await composeWeb({
+        config,
+        authority,
+        store,
+        started: () => admin !== undefined,
+        routes: [samlRoutes({ service: samlService({ config, store, signIns }), answer: driver.answer, log })],
+        log,
+      });
       await hooks.start();
       await postAuth.reload();
       await startNetwork();

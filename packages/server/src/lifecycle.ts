@@ -93,9 +93,9 @@ export function createLifecycle(options: {
   const keepSession = async ({ session }: Allow) => void (session && (await options.keepSession(session)));
 
   async function ask(request: AccessRequest, challenge: Challenge): Promise<void> {
-    const { stateId, userId: userName, text, echo, responseRequired } = challenge;
+    const { attemptId: _attempt, outcome: _outcome, userId: userName, ...question } = challenge;
     log.info({ ...request.tunnel, user: userName, attempt: challenge.attemptId }, "asked a question");
-    await driver.challenge(request.tunnel, { stateId, userName, text, echo, responseRequired, waitMs: answerWaitMs });
+    await driver.challenge(request.tunnel, { ...question, userName, waitMs: answerWaitMs });
   }
 
   /** A denial of the pipeline carries its attempt's code already; what comes after an attempt gets it here. */

@@ -62,7 +62,7 @@ export function createPipeline(options: {
   async function ask(
     attemptId: string,
     findings: Findings,
-    { step, text, echo, resume }: Extract<Ending, { outcome: "challenged" }>,
+    { step, text, echo, resume, web }: Extract<Ending, { outcome: "challenged" }>,
   ): Promise<Challenge | Deny> {
     const { request, credentials, at } = findings;
     const userId = credentials.username ?? findings.userId;
@@ -71,7 +71,7 @@ export function createPipeline(options: {
       const reason = `${step} asked a question, and a client whose key is renewed cannot be asked`;
       return deny(attemptId, findings, { outcome: "denied", code: "challenge-unsupported", reason });
     }
-    const stateId = randomBytes(18).toString("base64url");
+    const stateId = web?.id ?? randomBytes(18).toString("base64url");
     await options.challenges.put({
       id: stateId,
       userId,
@@ -80,7 +80,8 @@ export function createPipeline(options: {
       expiresAt: new Date(at.getTime() + answerWithinMs).toISOString(),
       carried: carry(step, resume, findings),
     });
-    return { outcome: "challenge", attemptId, userId, stateId, text, echo, responseRequired: true };
+    const question = { stateId, text, echo, responseRequired: true, ...(web && { url: web.url }) };
+    return { outcome: "challenge", attemptId, userId, ...question };
   }
 }
 

@@ -49,7 +49,15 @@ type Told = Partial<Pick<TraceEntry, "printed" | "traceback" | "changes">>;
 export type StepOutcome =
   | ({ outcome: "passed"; detail: string; found?: Partial<Findings> } & Told)
   | { outcome: "skipped"; detail: string }
-  | ({ outcome: "challenged"; text: string; echo: boolean; resume: unknown; found?: Partial<Findings> } & Told)
+  | ({
+      outcome: "challenged";
+      text: string;
+      echo: boolean;
+      resume: unknown;
+      /** Answered in a browser: the state's name, and where the browser goes. */
+      web?: { id: string; url: string };
+      found?: Partial<Findings>;
+    } & Told)
   | ({
       outcome: "denied";
       code: ErrorCode;

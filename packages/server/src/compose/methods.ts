@@ -8,6 +8,9 @@ import { pamMethod } from "../auth/methods/pam.ts";
 import { readPamSettings } from "../auth/methods/pam-options.ts";
 import { radiusMethod } from "../auth/methods/radius.ts";
 import { readRadiusSettings } from "../auth/methods/radius-options.ts";
+import { samlMethod } from "../auth/methods/saml.ts";
+import { readSamlSettings } from "../auth/methods/saml-options.ts";
+import type { SamlSignIns } from "../auth/methods/saml-sign-ins.ts";
 import type { Log } from "../core/log.ts";
 import type { Store } from "../store/store.ts";
 
@@ -17,9 +20,12 @@ export function composeMethods(options: {
   passwords: Passwords;
   /** How this server names itself to RADIUS servers. */
   nasIdentifier: string;
+  /** How browsers reach this server. */
+  publicUrl: string;
+  signIns: SamlSignIns;
   log: Log;
 }): Method[] {
-  const { store, passwords, nasIdentifier, log } = options;
+  const { store, passwords, nasIdentifier, publicUrl, signIns, log } = options;
   const live = { settings: () => store.settings.list(), log };
   return [
     localMethod({
@@ -34,6 +40,12 @@ export function composeMethods(options: {
       name: "radius",
       read: (settings) => readRadiusSettings(settings, { nasIdentifier }),
       create: (given) => radiusMethod(given, log),
+    }),
+    configuredMethod({
+      ...live,
+      name: "saml",
+      read: (settings) => readSamlSettings(settings, { publicUrl }),
+      create: (given) => samlMethod(given, signIns),
     }),
   ];
 }

@@ -1,6 +1,10 @@
 import { X509Certificate } from "node:crypto";
 import { readFile } from "node:fs/promises";
 import { type Routes, serveHttp, type WebCertificate } from "../api/http.ts";
+import type { SamlService } from "../api/saml.ts";
+import { readSamlSettings } from "../auth/methods/saml-options.ts";
+import { samlProvider } from "../auth/methods/saml-provider.ts";
+import type { SamlSignIns } from "../auth/methods/saml-sign-ins.ts";
 import type { Authority } from "../client-configs/authority.ts";
 import type { Config } from "../config/config.ts";
 import { SallyportError } from "../core/errors.ts";
@@ -32,6 +36,19 @@ export async function composeWeb(options: {
     routes,
     log,
   });
+}
+
+/** SAML as the settings have it at each request. */
+export function samlService(options: {
+  config: Config;
+  store: Pick<Store, "settings">;
+  signIns: SamlSignIns;
+}): () => Promise<SamlService | undefined> {
+  const { config, store, signIns } = options;
+  return async () => {
+    const { options: read } = readSamlSettings(await store.settings.list(), { publicUrl: config.http.publicUrl });
+    return read && samlProvider(read, signIns);
+  };
 }
 
 function namesOf(config: Config, publicUrl: string): string[] {

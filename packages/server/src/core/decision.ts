@@ -41,6 +41,8 @@ export type Challenge = {
   /** Whether the answer may be shown while it is typed. */
   echo: boolean;
   responseRequired: boolean;
+  /** Where a browser gives the answer. */
+  url?: string;
 };
 
 export type Decision = Allow | Deny | Challenge;

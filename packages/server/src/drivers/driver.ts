@@ -1,3 +1,4 @@
+import type { Secret } from "../core/secret.ts";
 import type { AccessRequest, LiveTunnel, Traffic, Tunnel } from "../core/vpn-event.ts";
 
 /**
@@ -20,6 +21,8 @@ export interface Driver {
    * and comes back with the answer on a new tunnel.
    */
   challenge(tunnel: Tunnel, question: Question): Promise<void>;
+  /** Gives a tunnel the answer that came in a browser; false where none waits for it. `asked` is called again with it. */
+  answer(stateId: string, response: Secret): boolean;
   /** Tells the client, before a long wait, how long it may take. Does nothing where the client cannot be told. */
   announceWait(tunnel: Tunnel, waitMs: number): Promise<void>;
   /** Ends a tunnel that is up; resolves once the daemon was told (`gone` follows). `mayReturn`: the client may reconnect. */
@@ -59,6 +62,8 @@ export type Question = {
   text: string;
   echo: boolean;
   responseRequired: boolean;
+  /** Where a browser gives the answer (`WEB_AUTH`): `answer` tells it to the driver. */
+  url?: string;
   waitMs: number;
 };
 

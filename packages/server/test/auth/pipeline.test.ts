@@ -432,6 +432,56 @@ describe("a challenge", () => {
   });
 });
 
+describe("a sign-in by browser", () => {
+  const saml: Method = {
+    name: "saml",
+    check: async ({ username }) => ({
+      outcome: "challenged",
+      text: "Please sign in",
+      echo: true,
+      state: { username },
+      web: { id: "unguessable", url: "https://vpn.example.org/saml/login/unguessable" },
+    }),
+    resume: async ({ username }, response) =>
+      response.equals("word")
+        ? { outcome: "accepted", userId: String(username), reason: "yes", info: { saml_attr: { groups: ["staff"] } } }
+        : { outcome: "wrong", reason: "no" },
+  };
+  const options = { methods: [saml], defaultMethod: "saml" };
+  const canOpen = { clientInfo: { IV_SSO: "webauth,crtext" } };
+
+  it("is a question with the page's address, and its name is the method's own", async () => {
+    const { decide } = pipeline(options);
+    const asked = await decide(request(canOpen));
+    expect(asked).toMatchObject({
+      outcome: "challenge",
+      stateId: "unguessable",
+      url: "https://vpn.example.org/saml/login/unguessable",
+    });
+    const answered = { ...canOpen, password: new Secret("CRV1::unguessable::word") };
+    expect(await decide(request(answered))).toMatchObject({ outcome: "allow", userId: "alice", authMethod: "saml" });
+    await decide(request(canOpen));
+    const guessed = { ...canOpen, password: new Secret("CRV1::unguessable::guess") };
+    expect(await decide(request(guessed))).toMatchObject({ outcome: "deny", code: "wrong-credentials" });
+  });
+
+  it("needs no password, and no name where the device belongs to somebody", async () => {
+    const nothing = { ...canOpen, username: undefined, password: undefined };
+    expect(await pipeline(options).decide(request(nothing))).toMatchObject({ outcome: "challenge", userId: "alice" });
+    const anybodys = { ...options, devices: [{ ...device, userId: null, kind: "server-locked" as const }] };
+    expect(await codeOf(anybodys, nothing)).toBe("credentials-missing");
+    expect(await codeOf({}, nothing)).toBe("credentials-missing");
+  });
+
+  it.each<[string, Partial<AuthRequest>]>([
+    ["a client that says nothing of browsers", {}],
+    ["a client that takes other questions", { clientInfo: { IV_SSO: "crtext" } }],
+    ["the command line", { kind: "authcli", profileId: null, protocol: null, certificate: undefined }],
+  ])("is refused to %s", async (_who, more) => {
+    expect(await codeOf(options, more)).toBe("challenge-unsupported");
+  });
+});
+
 describe("a session", () => {
   async function begun(
     properties: Properties = {},

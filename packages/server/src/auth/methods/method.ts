@@ -24,7 +24,10 @@ export type MethodResult =
   | { outcome: "accepted"; userId: string; reason: string; info: MethodInfo; directory?: MethodDirectory }
   | { outcome: "wrong"; reason: string }
   | { outcome: "unreachable"; reason: string }
-  | { outcome: "challenged"; text: string; echo: boolean; state: ChallengeState };
+  | { outcome: "challenged"; text: string; echo: boolean; state: ChallengeState; web?: WebQuestion };
+
+/** A question that is answered in a browser, under a name that the method chose and nobody can guess. */
+export type WebQuestion = { id: string; url: string };
 
 /** The addresses are told to backends that record or judge them; undefined where they are not known. */
 export type Login = {

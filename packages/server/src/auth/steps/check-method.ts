@@ -2,6 +2,8 @@
 import type { AccountLookup } from "../../core/account.ts";
 import { type AuthMethod, authMethods } from "../../core/credentials.ts";
 import type { PostAuth } from "../../core/post-auth.ts";
+import type { Properties } from "../../core/properties.ts";
+import { Secret } from "../../core/secret.ts";
 import type { ChallengeState, Method, MethodResult } from "../methods/method.ts";
 import { denied, type Findings, passed, type Step, type StepOutcome } from "../step.ts";
 
@@ -24,13 +26,13 @@ export function checkMethod(options: {
       }
       if (answered) return { outcome: "skipped", detail: "the credentials were accepted before the question was put" };
       if (findings.configKind === "auto-login") return await autologin(findings.configOwner);
-      const { username, password } = credentials;
-      if (username === undefined || password === undefined) {
-        return denied("credentials-missing", "no user name or no password was sent");
-      }
+      const username = credentials.username ?? (await nameForBrowser(findings));
+      if (username === undefined) return denied("credentials-missing", "no user name or no password was sent");
       const terms = await options.postAuth.terms();
       const { properties } = await options.accounts.resolve(username);
-      const wanted = properties.user_auth_type ?? (await options.defaultMethod()) ?? "local";
+      const wanted = await methodFor(properties);
+      const password = credentials.password ?? (wanted === "saml" ? new Secret("") : undefined);
+      if (password === undefined) return denied("credentials-missing", "no user name or no password was sent");
       if (terms.authNull || wanted === "pas_only") {
         if (!terms.loaded) return denied("script-missing", "pas_only: a script must decide, and none is active");
         const method: AuthMethod = "pas_only";
@@ -43,10 +45,25 @@ export function checkMethod(options: {
         return denied("no-auth-method", `the auth method ${JSON.stringify(wanted)} ${known}`, { userId: username });
       }
       const { clientAddress, hardwareAddress } = request;
+      if (wanted === "saml" && !opensBrowsers(request)) {
+        const why = "the client cannot open a browser for SAML: its IV_SSO has no webauth";
+        return denied("challenge-unsupported", why, { userId: username, method: method.name });
+      }
       const result = await method.check({ username, password, clientAddress, hardwareAddress });
       return outcomeOf(result, { userId: username, method: method.name, terms });
     },
   };
+
+  async function methodFor(properties: Properties): Promise<string> {
+    return properties.user_auth_type ?? (await options.defaultMethod()) ?? "local";
+  }
+
+  /** Where a browser tells who it is, a client that belongs to somebody need not name them. */
+  async function nameForBrowser({ configOwner }: Findings): Promise<string | undefined> {
+    if (configOwner === null) return undefined;
+    const { properties } = await options.accounts.resolve(configOwner);
+    return (await methodFor(properties)) === "saml" ? configOwner : undefined;
+  }
 
   /** The certificate alone lets in whoever may have such a device; what is typed beside it is not looked at. */
   async function autologin(owner: string | null): Promise<StepOutcome> {
@@ -75,6 +92,10 @@ export function checkMethod(options: {
   }
 }
 
+function opensBrowsers({ clientInfo }: Findings["request"]): boolean {
+  return (clientInfo.IV_SSO ?? "").split(",").includes("webauth");
+}
+
 function outcomeOf(result: MethodResult, found: Partial<Findings>): StepOutcome {
   switch (result.outcome) {
     case "wrong":
@@ -82,7 +103,14 @@ function outcomeOf(result: MethodResult, found: Partial<Findings>): StepOutcome 
     case "unreachable":
       return denied("method-unreachable", result.reason, found);
     case "challenged":
-      return { outcome: "challenged", text: result.text, echo: result.echo, resume: result.state, found };
+      return {
+        outcome: "challenged",
+        text: result.text,
+        echo: result.echo,
+        resume: result.state,
+        ...(result.web && { web: result.web }),
+        found,
+      };
     case "accepted": {
       const { userId, reason, info, directory = null } = result;
       return passed(reason, { ...found, userId, methodReason: reason, info, directory });

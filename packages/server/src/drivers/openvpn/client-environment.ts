@@ -11,12 +11,15 @@ export type ClientAbilities = {
   temporaryRefusal: boolean;
   /** `CR_TEXT`, by `IV_SSO`. */
   textQuestions: boolean;
+  /** `WEB_AUTH`, by `IV_SSO`. */
+  webQuestions: boolean;
 };
 
 export const noAbilities: ClientAbilities = {
   authPendingKeyword: false,
   temporaryRefusal: false,
   textQuestions: false,
+  webQuestions: false,
 };
 
 const mostAnswerCharacters = 4_096;
@@ -70,11 +73,13 @@ export function readRequest(
 
 export function readAbilities(event: ClientEvent): ClientAbilities {
   const protocol = Number(asText(event.environment, "IV_PROTO"));
+  const signOn = (asText(event.environment, "IV_SSO") ?? "").split(",");
   const has = (flag: number) => Number.isSafeInteger(protocol) && (protocol & flag) !== 0;
   return {
     authPendingKeyword: has(protocolFlags.authPendingKeyword),
     temporaryRefusal: has(protocolFlags.authFailTemporary),
-    textQuestions: (asText(event.environment, "IV_SSO") ?? "").split(",").includes("crtext"),
+    textQuestions: signOn.includes("crtext"),
+    webQuestions: signOn.includes("webauth"),
   };
 }
 

@@ -116,10 +116,21 @@ export class ClientEvents {
       this.#options.telling.inBackground(this.#options.telling.deny(key, known.abilities, denial));
       return;
     }
-    if (known.request === undefined) return;
+    this.#askAgain(known, new Secret(answer));
+  }
+
+  /** The answer that came in a browser; false where no tunnel waits for it. */
+  answer(stateId: string, response: Secret): boolean {
+    const known = this.#options.table.all().find((one) => one.state === "questioned" && one.stateId === stateId);
+    return known !== undefined && this.#askAgain(known, response);
+  }
+
+  #askAgain(known: KnownTunnel, answer: Secret): boolean {
+    if (known.request === undefined) return false;
     known.state = "asked";
-    const password = new Secret(`CRV1::${known.stateId}::${answer}`);
+    const password = new Secret(`CRV1::${known.stateId}::${answer.reveal()}`);
     this.#options.events.asked({ ...known.request, password });
+    return true;
   }
 
   #established(cid: number, event: ClientEvent): void {

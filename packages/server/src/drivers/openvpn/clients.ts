@@ -1,5 +1,6 @@
 import { clientReasonOf, SallyportError } from "../../core/errors.ts";
 import type { Log } from "../../core/log.ts";
+import type { Secret } from "../../core/secret.ts";
 import type { LiveTunnel, Tunnel } from "../../core/vpn-event.ts";
 import type { Admission, DriverEvents, Question, Refusal } from "../driver.ts";
 import { noAbilities } from "./client-environment.ts";
@@ -106,16 +107,24 @@ export class Clients {
   async challenge(tunnel: Tunnel, question: Question): Promise<void> {
     const key = this.#asking(tunnel);
     const known = this.#present(tunnel);
-    if (known.abilities.textQuestions && this.#options.pendingAuth?.() !== false) {
+    const { textQuestions, webQuestions } = known.abilities;
+    const canBeAsked = question.url === undefined ? textQuestions : webQuestions;
+    if (canBeAsked && this.#options.pendingAuth?.() !== false) {
       const told = questionAsText(key, question);
       known.state = "questioned";
       known.stateId = question.stateId;
       taken(await this.#telling.tell(told));
+    } else if (question.url !== undefined) {
+      throw new SallyportError("challenge-unsupported", "the client or its server cannot have a browser opened");
     } else {
       const told = questionAsRefusal(key, question);
       this.#table.remove(known);
       await this.#telling.tell(told, this.#telling.wake(key));
     }
+  }
+
+  answer(stateId: string, response: Secret): boolean {
+    return this.#clientEvents.answer(stateId, response);
   }
 
   async announceWait(tunnel: Tunnel, waitMs: number): Promise<void> {

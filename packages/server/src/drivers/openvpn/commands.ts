@@ -178,10 +178,17 @@ export function questionAsRefusal({ cid, kid }: ClientKey, question: Question): 
   return deny({ cid, kid }, "a question was asked", `${head}${question.text}`, "question");
 }
 
-/** A question to a client that understands `CR_TEXT`; the answer comes as CR_RESPONSE of the same key. */
+/**
+ * A question to a client that understands `CR_TEXT`; the answer comes as CR_RESPONSE of the same key. One that is
+ * answered in a browser goes to clients that understand `WEB_AUTH`.
+ */
 export function questionAsText({ cid, kid }: ClientKey, question: Question): Told {
   const bounds = { mostBytes: mostClientTextBytes, mostQuotedBytes: mostCommandLineBytes - 64 };
-  const text = quoteText(`CR_TEXT:${flagsOf(question)}:${question.text}`, bounds);
+  const { url } = question;
+  const plain = url === undefined ? `CR_TEXT:${flagsOf(question)}:${question.text}` : `WEB_AUTH::${url}`;
+  const text = quoteText(plain, bounds);
+  // Half a URL leads nowhere.
+  if (url !== undefined && text.altered) throw unusable("URL", url);
   const words = `client-pending-auth ${cid} ${kid} ${text.text} ${Math.ceil(question.waitMs / 1_000)}`;
   return {
     commands: [{ lines: [words], reply: "line" }],

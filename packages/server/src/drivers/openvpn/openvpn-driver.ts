@@ -47,6 +47,7 @@ export function createOpenVpnDriver(options: {
     admit: async (tunnel, admission) => clientsOf(tunnel).admit(tunnel, admission),
     refuse: async (tunnel, refusal) => clientsOf(tunnel).refuse(tunnel, refusal),
     challenge: async (tunnel, question) => clientsOf(tunnel).challenge(tunnel, question),
+    answer: (stateId, response) => [...listeners.values()].some(({ clients }) => clients.answer(stateId, response)),
     announceWait: async (tunnel, waitMs) => clientsOf(tunnel).announceWait(tunnel, waitMs),
     listeners: () => [...listeners.values()].map((listener) => listener.status()),
     disconnect: async (tunnel, ending) => clientsOf(tunnel).disconnect(tunnel, ending),

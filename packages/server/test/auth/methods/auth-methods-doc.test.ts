@@ -4,6 +4,7 @@ import { expect, test } from "vitest";
 import { readLdapSettings } from "../../../src/auth/methods/ldap-options.ts";
 import { readPamSettings } from "../../../src/auth/methods/pam-options.ts";
 import { readRadiusSettings } from "../../../src/auth/methods/radius-options.ts";
+import { readSamlSettings } from "../../../src/auth/methods/saml-options.ts";
 import type { Settings, SettingsReading } from "../../../src/auth/methods/settings.ts";
 
 const page = await readFile(resolve(import.meta.dirname, "../../../../../docs/auth-methods.md"), "utf8");
@@ -12,6 +13,7 @@ const readers: Record<string, (settings: Settings) => SettingsReading<unknown>> 
   ldap: readLdapSettings,
   radius: (settings) => readRadiusSettings(settings, { nasIdentifier: "vpn" }),
   pam: readPamSettings,
+  saml: (settings) => readSamlSettings(settings, { publicUrl: "https://vpn.example.org" }),
 };
 
 test.each(Object.entries(readers))(
