@@ -73,6 +73,20 @@ test("each example is of a command that exists, with options that it has", () =>
   }
 });
 
+test.each(["troubleshooting.md", "migrating.md"])("each example of %s is of a command that exists", async (page) => {
+  const text = await readFile(resolve(file, "..", page), "utf8");
+  const blocks = [...text.matchAll(/^ *```sh\n(.*?)^ *```/gms)].flatMap(([, code = ""]) => code.trim().split("\n"));
+  const examples = blocks.map((line) => line.trim()).filter((line) => line.startsWith("sallyport "));
+  expect(examples.length).toBeGreaterThan(1);
+  for (const line of examples) {
+    const words = line.slice("sallyport ".length);
+    const [path = "", command] = [...leaves].find(([name]) => `${words} `.startsWith(`${name} `)) ?? [];
+    expect([line, path]).not.toEqual([line, ""]);
+    const known = command?.options.map(({ long }) => long) ?? [];
+    expect([line, optionsIn(words).filter((option) => !known.includes(option))]).toEqual([line, []]);
+  }
+});
+
 /** Those every command has are left out. */
 function optionsIn(text: string): string[] {
   const found = new Set<string>(text.match(/(?<![\w-])--[a-z][a-z_-]*/g) ?? []);
