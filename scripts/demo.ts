@@ -1,23 +1,35 @@
 /**
- * The whole arrow on one screen: a real client in a network namespace connects, is decided about, gets its address,
- * hooks fire, traffic passes, it disconnects. Each line says when it happened, in milliseconds since the client began.
+ * The whole arrow on one screen: a real client in a network namespace connects, is asked a question, gets its address,
+ * hooks fire, traffic passes, it disconnects; two others are refused. Each line says when it happened, in milliseconds
+ * since the client began.
  */
-import { resolve } from "node:path";
+import { writeFile } from "node:fs/promises";
+import { join } from "node:path";
 import type { AttemptRecord } from "../packages/server/src/core/attempt.ts";
-import { type ConnectionRow, commonNameOf } from "../packages/server/test/e2e/lab/ledger.ts";
-import { type HookCall, openLab } from "../packages/server/test/e2e/lab.ts";
+import { askedClient } from "../packages/server/test/e2e/lab/asked-client.ts";
+import type { ConnectionRow } from "../packages/server/test/e2e/lab/ledger.ts";
+import { type HookCall, openLab, until } from "../packages/server/test/e2e/lab.ts";
 import { beginRun, sweep } from "../packages/server/test/test-run.ts";
 
-const script = resolve(import.meta.dirname, "../packages/server/test/fixtures/post-auth/office_gate.py");
 const password = "correct horse battery staple";
+const script = `
+from pyovpn.plugin import *
+
+def post_auth_cr(authcred, attributes, authret, info, crstate):
+    if authcred["username"] == "contractor":
+        authret["status"] = FAIL
+        authret["client_reason"] = "Contractors may come on weekdays only."
+    elif crstate.response() is None:
+        crstate.challenge_post_auth(authret, "Which team are you on?", echo=True)
+    else:
+        print("the team is", crstate.response())
+        authret["proplist"]["conn_group"] = crstate.response()
+    return authret
+`;
 
 let begun = performance.now();
-const say = (text: string) =>
-  console.log(
-    `${Math.round(performance.now() - begun)
-      .toString()
-      .padStart(7)} ms  ${text}`,
-  );
+const say = (text: string) => console.log(`${`${Math.round(performance.now() - begun)}`.padStart(8)} ms  ${text}`);
+const aside = (text: string) => console.log(`${"".padStart(13)}${text}`);
 
 const run = await beginRun();
 const interrupted = async () => {
@@ -30,54 +42,51 @@ try {
   const told = (user: string, event: string) => (call: HookCall) =>
     call.environment.VPN_USER_ID === user && call.environment.VPN_EVENT === event;
 
-  console.log("A daemon, a post-auth script, a vetoing hook, and three people with a client config each.");
   await lab.daemon.start();
-  await lab.succeed(["post-auth", "add", "office-gate", script]);
-  await lab.succeed(["post-auth", "activate", "office-gate"]);
+  const file = join(lab.directory, "teams.py");
+  await writeFile(file, script);
+  await lab.succeed(["post-auth", "add", "teams", file]);
+  await lab.succeed(["post-auth", "activate", "teams"]);
   await lab.succeed(["group", "add", "eng"]);
   await lab.succeed(["property", "set", "--group", "eng", "group_subnets.0", "10.42.8.0/24"]);
-  const configs = new Map<string, string>();
-  for (const user of ["engineer", "contractor", "mallory"]) {
-    await lab.addUser(user, password);
-    configs.set(user, await lab.issue(user));
-  }
-  const start = async (user: string) => {
-    const ovpnText = configs.get(user) ?? "";
-    console.log(`\n${user} connects with ${commonNameOf(ovpnText)}`);
-    begun = performance.now();
-    return lab.client({ ovpnText, user, password });
-  };
+  for (const user of ["alice", "contractor", "mallory"]) await lab.addUser(user, password);
+  say("a daemon, a post-auth script that asks, a vetoing hook, and three people are ready\n");
 
-  const client = await start("engineer");
-  const [connect] = await lab.hook.called(told("engineer", "C"));
-  say(`the hook was told: ${connect?.environment.VPN_USER_ID} has ${connect?.environment.VPN_IP_FOUR}`);
-  await client.connected();
-  say(`connected, with ${(await client.addresses()).ipv4}`);
-  const [attempt] = await lab.json<AttemptRecord[]>(["attempt", "list", "--user", "engineer"]);
-  for (const step of attempt?.trace ?? []) {
-    console.log(`            ${step.step}: ${step.detail ?? step.outcome} (${step.durationMs} ms)`);
-    if (step.printed) console.log(`              printed: ${step.printed.trim()}`);
+  const ovpnText = await lab.issue("alice");
+  begun = performance.now();
+  console.log("alice connects");
+  const alice = await askedClient(lab, { ovpnText, person: { user: "alice", password, answers: ["eng"] } });
+  const question = await until("the question", () => alice.asked().find(({ kind }) => kind === "dynamic"));
+  say(`she is asked: ${question.text} She answers: eng`);
+  const [connect] = await lab.hook.called(told("alice", "C"));
+  say(`the connect hook is told: VPN_USER_ID=alice VPN_IP_FOUR=${connect?.environment.VPN_IP_FOUR}`);
+  await alice.connected();
+  say(`she is connected with ${(await alice.addresses()).ipv4}, an address of her group`);
+  const [attempt] = await lab.json<AttemptRecord[]>(["attempt", "list", "--user", "alice"]);
+  for (const { step, outcome, detail, durationMs, printed } of attempt?.trace ?? []) {
+    if (outcome === "skipped") continue;
+    aside(`${step}: ${detail} (${durationMs} ms)${printed ? `; printed: ${printed.trim()}` : ""}`);
   }
-  say(`a ping through the tunnel: ${(await client.ping(lab.innerAddress)) ? "answered" : "lost"}`);
-  await client.stop();
-  const [end] = await lab.hook.called(told("engineer", "D"));
+  say(`a ping through the tunnel is ${(await alice.ping(lab.innerAddress)) ? "answered" : "lost"}`);
+  await alice.stop();
+  const [end] = await lab.hook.called(told("alice", "D"));
   const { VPN_BYTES_IN, VPN_BYTES_OUT, VPN_DISCONNECT_REASON } = end?.environment ?? {};
-  say(`gone (${VPN_DISCONNECT_REASON}): ${VPN_BYTES_IN} bytes from it, ${VPN_BYTES_OUT} to it; the hook was told`);
+  say(`she leaves; the hook is told: ${VPN_DISCONNECT_REASON}, ${VPN_BYTES_IN} bytes in, ${VPN_BYTES_OUT} out`);
 
   for (const user of ["contractor", "mallory"]) {
-    const refused = await start(user);
-    say(`refused, and reads: ${await refused.refused()}`);
-    await refused.stop();
+    const text = await lab.issue(user);
+    begun = performance.now();
+    console.log(`\n${user} connects`);
+    const answers = ["eng"];
+    const client = await askedClient(lab, { ovpnText: text, person: { user, password, answers } });
+    const [, reason] = await client.sees(/AUTH_FAILED,((?!CRV1).*)/);
+    say(`refused, and reads: ${reason}`);
+    await client.stop();
   }
-  const rows = await lab.json<ConnectionRow[]>(["connection", "log"]);
-  console.log("\nThe ledger:");
-  for (const { userId, endReason, endDetail, ipv4 } of rows) {
-    console.log(`            ${userId} had ${ipv4}: ${endReason}${endDetail === null ? "" : `, ${endDetail}`}`);
+  console.log("\nthe ledger");
+  for (const { userId, endReason, endDetail, ipv4 } of await lab.json<ConnectionRow[]>(["connection", "log"])) {
+    aside(`${userId} had ${ipv4}: ended (${endReason})${endDetail === null ? "" : `, ${endDetail}`}`);
   }
-  console.log("\nWhy the contractor was refused, as `sallyport explain --user contractor --last` tells it:\n");
-  console.log(
-    (await lab.succeed(["explain", "--user", "contractor", "--last"])).trim().replaceAll(/^/gm, "            "),
-  );
 } finally {
   await sweep(run);
 }
