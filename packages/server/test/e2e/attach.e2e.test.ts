@@ -146,6 +146,42 @@ test("a held server without client certificates is reached over TCP with a passw
   await everyEndToldOnce(lab);
 });
 
+test("of a server that has no names for its clients, everybody is found again, and whoever waited is sent back", async () => {
+  await using lab = await openLab({ hookBody: `case "$VPN_EVENT$VPN_USER_ID" in Cslow) sleep 5 ;; esac` });
+  const socket = join(lab.directory, "run/management.sock");
+  const server = await foreignServer(lab, { management: `${socket} unix`, further: ["verify-client-cert none"] });
+  await server.start();
+  await attachTo(lab, { attach: `unix:${socket}` });
+  await lab.daemon.start();
+  const ovpnText = await server.clientConfig(undefined);
+  const users = ["alice", "bob", "slow"];
+  for (const user of users) await lab.addUser(user, password);
+  const [alice, bob] = [
+    await lab.client({ ovpnText, user: "alice", password, ...impatient }),
+    await lab.client({ ovpnText, user: "bob", password, ...impatient }),
+  ];
+  await alice.connected();
+  await bob.connected();
+  const before = await open(lab);
+  const slow = await lab.client({ ovpnText, user: "slow", password, ...impatient });
+  await lab.hook.called(({ environment }) => environment.VPN_USER_ID === "slow");
+  await lab.daemon.kill();
+  await lab.daemon.start();
+
+  // Without being told it would wait for a minute.
+  await slow.sees(/The VPN is restarting/, 20_000);
+  await slow.connected(40_000);
+  expect([alice.timesConnected(), bob.timesConnected()]).toEqual([1, 1]);
+  for (const { id, userId } of before) expect(rowOf(await open(lab), userId)?.id).toBe(id);
+
+  // One is ended by an administrator, and nobody else with it.
+  await lab.succeed(["connection", "kill", "--user", "bob"]);
+  await until("bob's row to end", async () => rowOf(await open(lab), "bob") === undefined);
+  expect(await alice.ping("10.44.0.1")).toBe(true);
+  expect(await slow.ping("10.44.0.1")).toBe(true);
+  expect((await open(lab)).map(({ userId }) => userId).sort()).toEqual(["alice", "slow"]);
+});
+
 test("a server that connects to Sallyport by itself is awaited, and again when it ended", async () => {
   await using lab = await openLab();
   const socket = join(lab.directory, "run/management.sock");

@@ -6,6 +6,7 @@ import { listCommand, plainCommand } from "./commands.ts";
 import { ManagementConnection, type ManagementOptions, type Reply } from "./management.ts";
 import type { Message } from "./messages.ts";
 import { type ListedClient, parseStatus } from "./status-list.ts";
+import { nobodysName } from "./telling.ts";
 
 export type AttachOptions = {
   socketPath: string;
@@ -35,6 +36,9 @@ export type ServerIdentity = { pid: string; version: string; since: string };
 
 /** What OpenVPN says while the tunnels are being reported is kept up to here; beyond that it is attached anew. */
 const mostHeld = 100_000;
+/** It is past its TLS handshake; a server without certificates knows its user name alone. */
+const hasSpoken = ({ commonName, userName }: ListedClient) =>
+  [commonName, userName].some((name) => name !== "" && name !== nobodysName);
 const noAddressYet = (client: ListedClient) => client.ipv4 === undefined && client.ipv6 === undefined;
 
 /**
@@ -85,7 +89,7 @@ export async function attach(options: AttachOptions): Promise<void> {
     const questionsAgain = stillOpen(held.splice(0, beforeList), listed);
 
     const asked = new Set(questionsAgain.map((message) => message.event.cid));
-    const forgotten = listed.filter((one) => noAddressYet(one) && one.commonName !== "UNDEF" && !asked.has(one.cid));
+    const forgotten = listed.filter((one) => noAddressYet(one) && hasSpoken(one) && !asked.has(one.cid));
     // Their keys are known only until the table is taken over.
     const keys = forgotten.map(({ cid }) => (sameDaemon ? clients.keyOf(cid) : undefined));
     for (const [index, { cid }] of forgotten.entries()) await clients.sendBack(cid, keys[index]);
