@@ -3,7 +3,7 @@ import { type CommandTable, joinTables } from "../api/command.ts";
 import { accessServerCommands } from "../api/commands/access-server.ts";
 import { attemptCommands } from "../api/commands/attempts.ts";
 import { authenticateCommands } from "../api/commands/authenticate.ts";
-import { clientConfigCommands } from "../api/commands/client-configs.ts";
+import { clientConfigCommands, type IssueConfig } from "../api/commands/client-configs.ts";
 import { connectionCommands } from "../api/commands/connections.ts";
 import { doctorCommands, type Examination } from "../api/commands/doctor.ts";
 import { groupCommands } from "../api/commands/groups.ts";
@@ -52,6 +52,15 @@ export function composeCommands(options: {
     await store.sessions.end({ userId });
     return await connections.killAll({ userId }, { reason: "disabled", detail: `account ${userId}` });
   };
+  const endDevice = (connectionId: string) =>
+    connections.killAll({ connectionId }, { reason: "disabled", detail: "the client config was revoked" });
+  const issue: IssueConfig = async ({ userId, profileId, kind }) =>
+    await clientConfigs.issueOpenVpn({
+      userId,
+      kind,
+      profile: openVpnProfile(profileId, options.live()),
+      staticChallenge: staticChallengeOf(await options.postAuth.scripts()),
+    });
   const script = scriptSetting(versions);
   const settings = settingCommands({
     settings: store.settings,
@@ -74,6 +83,10 @@ export function composeCommands(options: {
       endConnections,
       settings,
       ledger: store.ledger,
+      lookup: accounts,
+      configs: clientConfigs,
+      issue,
+      endDevice,
       listeners: () => openVpnListenersOf(options.live()),
       disconnect: (userId) =>
         connections.killAll({ userId }, { reason: "admin", detail: "ended by an administrator (DisconnectUser)" }),
@@ -85,15 +98,8 @@ export function composeCommands(options: {
     authenticateCommands({ authenticate: authenticateWith(pipeline) }),
     clientConfigCommands({
       configs: clientConfigs,
-      issue: async ({ userId, profileId, kind }) =>
-        await clientConfigs.issueOpenVpn({
-          userId,
-          kind,
-          profile: openVpnProfile(profileId, options.live()),
-          staticChallenge: staticChallengeOf(await options.postAuth.scripts()),
-        }),
-      endConnections: (connectionId) =>
-        connections.killAll({ connectionId }, { reason: "disabled", detail: "the client config was revoked" }),
+      issue,
+      endConnections: endDevice,
     }),
     connectionCommands({
       list: store.ledger.list,

@@ -13,6 +13,15 @@ beforeAll(async () => {
 
 afterAll(async () => await daemon.close());
 
+test("a password on the command line, as Access Server's tool takes it, leaves standard input to the answers", async () => {
+  const { status, stdout } = await daemon.run(
+    ["authcli", "--user", challengedUser, "--pass", "hunter2"],
+    "Rex\n4711\n",
+  );
+  expect(status).toBe(0);
+  expect(stdout).toContain("reason : local auth succeeded with 4711\n");
+});
+
 test("success is printed exactly as Access Server's tool prints it", async () => {
   const { status, stdout, stderr } = await daemon.run(["authcli", "-u", "alice"], "hunter2\n");
   expect(stdout).toBe(

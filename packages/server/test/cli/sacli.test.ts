@@ -160,6 +160,30 @@ test("who is connected is told by daemon, in the columns that the header names",
   expect(await sacli("VPNSummary")).toEqual({ n_clients: 0 });
 });
 
+test("device files are printed as they are, auto-login ones only for whoever may have them; revoking refuses all", async () => {
+  await put("jane", "type", "user_connect");
+  const file = await daemon.run(["sacli", "--user", "jane", "GetUserlogin"]);
+  expect(file.stdout).toMatch(/^client\n|\nclient\n/);
+  expect(file.stdout).toContain("BEGIN PRIVATE KEY");
+  const refused = await daemon.run(["sacli", "--user", "jane", "GetAutologin"]);
+  expect(refused).toMatchObject({ status: 1, stdout: "", stderr: expect.stringContaining("autologin-not-allowed") });
+  await put("jane", "prop_autologin", "true");
+  expect((await daemon.run(["sacli", "--user", "jane", "GetAutologin"])).status).toBe(0);
+  const kinds = async () =>
+    (
+      (await daemon.json(["client-config", "list", "--user", "jane"])) as { kind: string; revokedAt: string | null }[]
+    ).map(({ kind, revokedAt }) => [kind, revokedAt !== null]);
+  expect((await kinds()).sort()).toEqual([
+    ["auto-login", false],
+    ["user-locked", false],
+  ]);
+  await sacli("--user", "jane", "RevokeUser");
+  expect((await kinds()).sort()).toEqual([
+    ["auto-login", true],
+    ["user-locked", true],
+  ]);
+});
+
 test("start and status say that the services are on; there is nothing to restart", async () => {
   const status = {
     errors: {},

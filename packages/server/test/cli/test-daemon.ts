@@ -9,7 +9,7 @@ import { joinTables } from "../../src/api/command.ts";
 import { accessServerCommands } from "../../src/api/commands/access-server.ts";
 import { attemptCommands } from "../../src/api/commands/attempts.ts";
 import { type Authenticate, authenticateCommands } from "../../src/api/commands/authenticate.ts";
-import { clientConfigCommands } from "../../src/api/commands/client-configs.ts";
+import { clientConfigCommands, type IssueConfig } from "../../src/api/commands/client-configs.ts";
 import { connectionCommands } from "../../src/api/commands/connections.ts";
 import { groupCommands } from "../../src/api/commands/groups.ts";
 import { hookCommands } from "../../src/api/commands/hooks.ts";
@@ -20,7 +20,7 @@ import { propertyCommands } from "../../src/api/commands/properties.ts";
 import { settingCommands } from "../../src/api/commands/settings.ts";
 import { totpCommands } from "../../src/api/commands/totp.ts";
 import { userCommands } from "../../src/api/commands/users.ts";
-import { scriptSetting } from "../../src/api/script-setting.ts";
+import { scriptSetting, scriptSettings } from "../../src/api/script-setting.ts";
 import { openAuthority } from "../../src/client-configs/authority.ts";
 import { createClientConfigs } from "../../src/client-configs/client-configs.ts";
 import { SallyportError } from "../../src/core/errors.ts";
@@ -33,6 +33,7 @@ import { createReplay } from "../../src/post-auth/replay/replay.ts";
 import { createScriptVersions } from "../../src/post-auth/versions.ts";
 import { createProgramRunner } from "../../src/runner/programs/program-runner.ts";
 import { createPythonLoader } from "../../src/runner/python/loader.ts";
+import { createTypeScriptLoader } from "../../src/runner/typescript/loader.ts";
 import { openSqlite } from "../../src/store/sqlite.ts";
 import { inProcess, type Outcome } from "./sallyport.ts";
 
@@ -85,13 +86,16 @@ export async function startTestDaemon() {
 
   const authority = await openAuthority({ directory: join(directory, "pki") });
   const configs = createClientConfigs({ authority, store: store.clientConfigs });
-  const python = createPythonLoader({
-    python: "/usr/bin/python3",
-    workingDirectory: join(directory, "scripts"),
+  const shared = { workingDirectory: join(directory, "scripts"), log: silent };
+  const python = createPythonLoader({ ...shared, python: "/usr/bin/python3" });
+  const loaders = { python, typescript: createTypeScriptLoader({ ...shared, workersPerScript: 1 }) };
+  const gate = createPostAuth({
+    scripts: store.scripts,
+    settings: store.settings,
+    loaders,
+    deadlineMs: () => 5000,
     log: silent,
   });
-  const loaders = { python };
-  const gate = createPostAuth({ scripts: store.scripts, loaders, deadlineMs: () => 5000, log: silent });
   const scripts = createScriptVersions({
     scripts: store.scripts,
     settings: store.settings,
@@ -144,7 +148,12 @@ export async function startTestDaemon() {
   const settings = settingCommands({
     settings: store.settings,
     elsewhere: { "auth.module.post_auth_script": scriptSetting(scripts) },
+    families: [scriptSettings(scripts)],
   });
+  const issue: IssueConfig = async ({ userId, profileId, kind }) => {
+    if (profileId !== "office") throw new SallyportError("not-found", `there is no profile ${profileId}`);
+    return await configs.issueOpenVpn({ userId, kind, profile });
+  };
   const commands = joinTables(
     userCommands({ accounts: store.accounts, directory: accounts, lookup, endConnections }),
     totpCommands({
@@ -166,6 +175,10 @@ export async function startTestDaemon() {
         { profileId: "office", listener: "udp/1194" },
         { profileId: "office", listener: "tcp/1194" },
       ],
+      lookup,
+      configs,
+      issue,
+      endDevice: async () => undefined,
       disconnect: endConnections,
       version: "Sallyport 1.2.3",
     }),
@@ -198,10 +211,7 @@ export async function startTestDaemon() {
     authenticateCommands({ authenticate }),
     clientConfigCommands({
       configs,
-      issue: ({ userId, profileId, kind }) => {
-        if (profileId !== "office") throw new SallyportError("not-found", `there is no profile ${profileId}`);
-        return configs.issueOpenVpn({ userId, kind, profile });
-      },
+      issue,
       endConnections: async () => 0,
     }),
   );

@@ -14,10 +14,16 @@ export const sacliVerbs = {
   VPNStatus: { needs: [], summary: "who is connected, by VPN daemon" },
   VPNSummary: { needs: [], summary: "how many are connected" },
   DisconnectUser: { needs: ["user"], summary: "ends a user's connections" },
+  GetUserlogin: { needs: ["user"], summary: "prints a new device file for this user, used with a password" },
+  GetAutologin: { needs: ["user"], summary: "prints a new device file that needs no password (prop_autologin)" },
+  RevokeUser: { needs: ["user"], summary: "refuses all of a user's devices from now on" },
   start: { needs: [], summary: "nothing: what was set holds already; prints the status" },
   status: { needs: [], summary: "whether the services are up" },
   Version: { needs: [], summary: "what answers here" },
 } as const satisfies Record<string, { needs: readonly Need[]; summary: string }>;
+
+/** Verbs that answer with a file instead of JSON. */
+export const textVerbs: readonly string[] = ["GetUserlogin", "GetAutologin"];
 
 export type SacliVerb = keyof typeof sacliVerbs;
 

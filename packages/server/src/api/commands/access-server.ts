@@ -1,4 +1,6 @@
 import { z } from "zod";
+import type { ClientConfigs } from "../../client-configs/client-configs.ts";
+import type { AccountLookup } from "../../core/account.ts";
 import { SallyportError } from "../../core/errors.ts";
 import type { Ledger } from "../../store/store.ts";
 import { type PropertyRecordsOptions, propertyRecords } from "../access-server/property-records.ts";
@@ -7,6 +9,7 @@ import { type ListenerName, vpnStatus } from "../access-server/vpn-status.ts";
 import { type CommandTable, command } from "../command.ts";
 import { key, name, secret, text } from "../input.ts";
 import { runCommand } from "../run-command.ts";
+import type { IssueConfig } from "./client-configs.ts";
 import type { Setting } from "./settings.ts";
 
 const mostConnections = 100_000;
@@ -33,6 +36,11 @@ export function accessServerCommands(
     settings: CommandTable;
     ledger: Pick<Ledger, "list">;
     listeners(): readonly ListenerName[];
+    configs: Pick<ClientConfigs, "list" | "revoke">;
+    issue: IssueConfig;
+    lookup: Pick<AccountLookup, "resolve">;
+    /** Ends a device's connections. */
+    endDevice(connectionId: string): Promise<unknown>;
     /** Ends a user's connections as `admin`, and tells how many. */
     disconnect(userId: string): Promise<number>;
     /** The product with its version. */
@@ -42,6 +50,12 @@ export function accessServerCommands(
   const records = propertyRecords(deps);
   const open = () => deps.ledger.list({ open: true, limit: mostConnections });
   const setting = async (verb: string, given: object) => await runCommand(deps.settings, `config-${verb}`, given);
+  /** Access Server has one VPN: the first OpenVPN profile stands for it. */
+  const newFile = async (userId: string, kind: "user-locked" | "auto-login") => {
+    const [first] = deps.listeners();
+    if (first === undefined) throw new SallyportError("conflict", "there is no OpenVPN profile to issue a file for");
+    return (await deps.issue({ userId, profileId: first.profileId, kind })).text;
+  };
   const status = () => {
     const daemons = deps.listeners().map((_, number) => `openvpn_${number}`);
     const services = ["api", "auth", "log", ...daemons, "user"].sort();
@@ -89,6 +103,19 @@ export function accessServerCommands(
     VPNSummary: async () => ({ n_clients: (await open()).length }),
     async DisconnectUser(given) {
       await deps.disconnect(given.user);
+      return done;
+    },
+    GetUserlogin: ({ user }) => newFile(user, "user-locked"),
+    async GetAutologin({ user }) {
+      const { properties } = await deps.lookup.resolve(user);
+      if (properties.prop_autologin !== "true") {
+        throw new SallyportError("autologin-not-allowed", `prop_autologin is not true for ${user}`);
+      }
+      return await newFile(user, "auto-login");
+    },
+    async RevokeUser({ user }) {
+      const valid = (await deps.configs.list({ userId: user })).filter(({ revokedAt }) => revokedAt === null);
+      for (const { id } of valid) await deps.endDevice((await deps.configs.revoke(id)).connectionId);
       return done;
     },
     start: async () => status(),

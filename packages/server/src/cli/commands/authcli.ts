@@ -14,13 +14,16 @@ export function register(program: Command, cli: Cli): void {
     .command("authcli")
     .description("one authentication, without a VPN; the password and answers are asked, or a line each on stdin")
     .requiredOption("-u, --user <name>", "who signs in")
+    .option("-p, --pass <password>", "the password, seen by everybody who may list processes; asked unless given")
     .option("--client-address <address>", "the address the client is said to come from")
-    .action(async (options: { user: string; clientAddress?: string }) => {
+    .action(async (options: Options) => {
       const result = await authenticate(cli, options);
       cli.print(result.shown, () => accessServerForm(result.shown));
       if (result.refusal) throw result.refusal;
     });
 }
+
+type Options = { user: string; pass?: string; clientAddress?: string };
 
 type Shown = {
   status: "SUCCEED" | "FAIL";
@@ -33,12 +36,9 @@ type Shown = {
   code?: string;
 };
 
-async function authenticate(
-  cli: Cli,
-  options: { user: string; clientAddress?: string },
-): Promise<{ shown: Shown; refusal?: Refusal }> {
+async function authenticate(cli: Cli, options: Options): Promise<{ shown: Shown; refusal?: Refusal }> {
   const questions = cli.questions();
-  const password = await questions.ask({ prompt: "Password: ", echo: false, what: "the password" });
+  const password = options.pass ?? (await questions.ask({ prompt: "Password: ", echo: false, what: "the password" }));
   const request = { username: options.user, password, clientAddress: options.clientAddress };
   let result = await cli.call<AuthenticateResult>("authenticate", request);
   for (let asked = 0; result.outcome === "challenge" && asked < mostQuestions; asked += 1) {

@@ -1,5 +1,5 @@
 import type { Command } from "commander";
-import { isSacliVerb, type SacliVerb, sacliVerbs } from "../../api/access-server/verb-list.ts";
+import { isSacliVerb, type SacliVerb, sacliVerbs, textVerbs } from "../../api/access-server/verb-list.ts";
 import type { Cli } from "../cli.ts";
 import { UsageError } from "../failure.ts";
 import { visible } from "../for-people.ts";
@@ -42,7 +42,8 @@ export function register(program: Command, cli: Cli): void {
         if (needs.includes(need) && given[need] === undefined) throw new UsageError(`${verb} needs --${need}`);
       }
       const password = needs.includes("password") ? await newPassword(cli, options) : undefined;
-      cli.print(await cli.call<unknown>("sacli", { ...given, password }), asJson);
+      const result = await cli.call<unknown>("sacli", { ...given, password });
+      cli.print(result, textVerbs.includes(verb) ? String : asJson);
     });
 }
 
