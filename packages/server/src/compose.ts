@@ -151,6 +151,7 @@ export async function composeDaemon({ config, log }: { config: Config; log: Log 
       scripts: postAuth.scripts,
       settings: store.settings,
       nasIdentifier: () => node.hostName,
+      groupSubnets: () => groupSubnets(store.accounts),
       inspectNetwork: () => network.inspect(),
     }),
   });

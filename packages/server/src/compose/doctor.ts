@@ -39,20 +39,20 @@ export async function examine(options: {
     ...(await examineHostName(config)),
     ...(await examineHooks(config)),
     ...daemon.findings,
-    ...(await examineAttachedServers(config, { openvpnConfig, attached: daemon.attached, daemonRuns: daemon.runs })),
+    ...(await examineAttachedServers(config, { openvpnConfig, daemon })),
   ];
 }
 
 async function askedDaemon(ask: () => Promise<Examination>): Promise<Examination & { runs: boolean }> {
   try {
-    const { findings, attached } = await ask();
-    return { findings: [ok("daemon", "the daemon runs and answers"), ...findings], attached, runs: true };
+    const { findings, ...facts } = await ask();
+    return { findings: [ok("daemon", "the daemon runs and answers"), ...findings], ...facts, runs: true };
   } catch (error) {
     const reason = error instanceof Error ? error.message : String(error);
-    const unknown = "not checked: listeners, active scripts, settings of auth methods, forwarding";
+    const unknown = "not checked: listeners, active scripts, settings of auth methods, forwarding, group subnets";
     const next = "Start it (sallyport serve), and run this again.";
     const what = `the daemon does not answer (${reason}); ${unknown}`;
-    return { findings: [warning("daemon", what, next)], attached: [], runs: false };
+    return { findings: [warning("daemon", what, next)], attached: [], groupSubnets: [], runs: false };
   }
 }
 

@@ -471,10 +471,12 @@ describe("a server that runs already", () => {
 
 describe("docs/config.md", () => {
   const markdown = new URL("../../../../docs/config.md", import.meta.url);
+  const attachPage = new URL("../../../../docs/attach.md", import.meta.url);
 
   it("shows only configurations that load, whole or beside the least one", async () => {
     const blocks = [...(await readFile(markdown, "utf8")).matchAll(/```yaml(.*)\n([\s\S]*?)```/g)];
-    expect(blocks.length).toBeGreaterThan(5);
+    blocks.push(...(await readFile(attachPage, "utf8")).matchAll(/```yaml(.*)\n([\s\S]*?)```/g));
+    expect(blocks.length).toBeGreaterThan(6);
     for (const [, note, block = ""] of blocks) {
       const { file, directory } = await configFile("");
       await writeFile(join(directory, "siem.key"), "x", { mode: 0o600 });

@@ -9,6 +9,8 @@ export type Examination = {
   findings: Finding[];
   /** Servers of others that are attached, with their processes where those told them. */
   attached: { profileId: string; pid: number | null }[];
+  /** CIDRs. */
+  groupSubnets: string[];
 };
 
 export function doctorCommands(deps: { examine: () => Promise<Examination> }): CommandTable {

@@ -2,6 +2,7 @@ import { readdir, readFile, readlink, stat } from "node:fs/promises";
 import { dirname, resolve } from "node:path";
 import type { Examination } from "../../api/commands/doctor.ts";
 import type { Config, OpenVpnAttached, ProfileConfig } from "../../config/config.ts";
+import { type AddressRange, parseRange } from "../../core/address-range.ts";
 import { type ConfigOption, readConfigOptions } from "../../drivers/openvpn/config-lines.ts";
 import { judgeServerConfig } from "../../drivers/openvpn/judge-config.ts";
 import { connectTo } from "../../drivers/openvpn/management.ts";
@@ -18,12 +19,13 @@ type ServerFile = { file: string; text: string; directory: string };
  */
 export async function examineAttachedServers(
   config: Config,
-  options: { openvpnConfig: string | undefined; attached: Examination["attached"]; daemonRuns: boolean },
+  options: { openvpnConfig: string | undefined; daemon: Omit<Examination, "findings"> & { runs: boolean } },
 ): Promise<Finding[]> {
   const profiles = config.profiles.filter(
     (profile): profile is Attached => profile.tunnel.protocol === "openvpn" && profile.tunnel.mode === "attach",
   );
   const { openvpnConfig } = options;
+  const groupSubnets = options.daemon.groupSubnets.map(parseRange).filter((range) => range !== undefined);
   if (openvpnConfig !== undefined && profiles.length === 0) {
     const next = "Write a profile with attach first: docs/attach.md.";
     return [fault("openvpn-config", `no profile attaches to the server of ${openvpnConfig}`, next)];
@@ -35,26 +37,30 @@ export async function examineAttachedServers(
   const found: Finding[] = [];
   const running = named === undefined ? await runningServers() : [];
   for (const profile of profiles) {
-    const pid = options.attached.find(({ profileId }) => profileId === profile.id)?.pid ?? undefined;
+    const pid = options.daemon.attached.find(({ profileId }) => profileId === profile.id)?.pid ?? undefined;
     const own = running.find((server) => server.pid === pid) ?? running.find((server) => isAt(server, profile.tunnel));
     // One file is one server: of several profiles, the one that it is for.
     const isNamed = named !== undefined && (profiles.length === 1 || isAt(named, profile.tunnel));
     const file = isNamed ? named : own;
-    if (file !== undefined) found.push(...(await examineServer(profile, file)));
+    if (file !== undefined) found.push(...(await examineServer(profile, file, groupSubnets)));
     else if (named === undefined) {
       const next = "Name it: sallyport doctor --openvpn-config FILE";
       found.push(warning(`${profile.id}.config`, `the configuration of ${profile.tunnel.name} was not found`, next));
     }
     found.push(...(await examineSocketDirectory(profile)));
     // A running daemon holds the socket itself, and says how it stands to it.
-    if (!options.daemonRuns && profile.tunnel.management.role === "connect") found.push(await examineAnswer(profile));
+    if (!options.daemon.runs && profile.tunnel.management.role === "connect") found.push(await examineAnswer(profile));
   }
   return found;
 }
 
-async function examineServer({ id, tunnel, ranges }: Attached, server: ServerFile): Promise<Finding[]> {
+async function examineServer(
+  { id, tunnel, ranges }: Attached,
+  server: ServerFile,
+  groupSubnets: readonly AddressRange[],
+): Promise<Finding[]> {
   const { management, passwordFile, certificates } = tunnel;
-  const judged = judgeServerConfig(server.text, { management, passwordFile, certificates, ranges });
+  const judged = judgeServerConfig(server.text, { management, passwordFile, certificates, ranges, groupSubnets });
   const found = judged.map(({ id: subject, line, state, what, next }): Finding => {
     const place = line === null ? "" : `line ${line}: `;
     return { id: `${id}.${subject}`, state, what: `${server.file}: ${place}${what}`, next };

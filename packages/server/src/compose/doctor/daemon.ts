@@ -3,6 +3,7 @@ import { readLdapSettings } from "../../auth/methods/ldap-options.ts";
 import { readPamSettings } from "../../auth/methods/pam-options.ts";
 import { readRadiusSettings } from "../../auth/methods/radius-options.ts";
 import { type SettingsReading, settingFaultText } from "../../auth/methods/settings.ts";
+import type { AddressRange } from "../../core/address-range.ts";
 import type { ListenerStatus } from "../../drivers/openvpn/openvpn-driver.ts";
 import type { NetworkFinding } from "../../network/network.ts";
 import type { ActiveScript } from "../../post-auth/generation.ts";
@@ -15,6 +16,7 @@ export function examineDaemon(options: {
   scripts: () => Promise<readonly ActiveScript[]>;
   settings: Pick<SettingStore, "list">;
   nasIdentifier: () => string;
+  groupSubnets: () => Promise<readonly AddressRange[]>;
   inspectNetwork: () => Promise<readonly NetworkFinding[]>;
 }): () => Promise<Examination> {
   return async () => {
@@ -29,7 +31,8 @@ export function examineDaemon(options: {
     const attached = listeners.flatMap(({ ours, profileId, server }) =>
       ours || server === undefined ? [] : [{ profileId, pid: server.pid ?? null }],
     );
-    return { findings, attached };
+    const groupSubnets = (await options.groupSubnets()).map(({ cidr }) => cidr);
+    return { findings, attached, groupSubnets };
   };
 }
 

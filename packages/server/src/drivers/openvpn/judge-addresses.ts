@@ -1,12 +1,14 @@
 import { type AddressRange, addressNumber, gatewayOf, parseAddress, parseRange } from "../../core/address-range.ts";
 import type { ConfigOption } from "./config-lines.ts";
-import type { Judgement } from "./judge-config.ts";
-
-type Ranges = { ipv4: AddressRange | null; ipv6: AddressRange | null };
+import type { JudgedProfile, Judgement } from "./judge-config.ts";
 
 /** Whether the server routes our ranges into its tunnel, and gives out none of their addresses by itself. */
-export function judgeAddresses(options: readonly ConfigOption[], ranges: Ranges): Judgement[] {
+export function judgeAddresses(
+  options: readonly ConfigOption[],
+  { ranges, groupSubnets }: Pick<JudgedProfile, "ranges" | "groupSubnets">,
+): Judgement[] {
   return [
+    ...groupSubnets.flatMap((subnet) => judgeSubnet(options, subnet)),
     ...(ranges.ipv4 === null ? withoutIpv4(options) : judge(options, ranges.ipv4)),
     ...(ranges.ipv6 === null ? [] : judge(options, ranges.ipv6)),
   ];
@@ -17,11 +19,9 @@ type Network = { range: AddressRange; own: string | undefined; option: ConfigOpt
 function judge(options: readonly ConfigOption[], range: AddressRange): Judgement[] {
   const family = range.family;
   const found: Judgement[] = [];
-  const networks = options.flatMap((option) => networkOf(option, family) ?? []);
-  const home = networks.find((one) => one.range.first <= range.first && range.last <= one.range.last);
+  const home = homeOf(options, range);
   if (home === undefined) {
-    const example =
-      family === 4 ? `route ${range.cidr.split("/")[0]} ${netmaskText(range)}` : `route-ipv6 ${range.cidr}`;
+    const example = routeTo(range);
     const what = `the server does not send ${range.cidr}, the profile's range, into its tunnel`;
     found.push({ id: `route-ipv${family}`, line: null, state: "fault", what, next: `Add: ${example}` });
   } else if (home.own !== undefined && home.own !== gatewayOf(range)) {
@@ -41,6 +41,23 @@ function judge(options: readonly ConfigOption[], range: AddressRange): Judgement
     });
   }
   return found;
+}
+
+/** Only members of the group are concerned, and perhaps none of them connects here. */
+function judgeSubnet(options: readonly ConfigOption[], subnet: AddressRange): Judgement[] {
+  if (homeOf(options, subnet) !== undefined) return [];
+  const what = `the server does not send ${subnet.cidr}, a group's subnet, into its tunnel: its members reach nothing here`;
+  const next = `Add: ${routeTo(subnet)}`;
+  return [{ id: `route-group.${subnet.cidr}`, line: null, state: "warning", what, next }];
+}
+
+function homeOf(options: readonly ConfigOption[], range: AddressRange): Network | undefined {
+  const networks = options.flatMap((option) => networkOf(option, range.family) ?? []);
+  return networks.find((one) => one.range.first <= range.first && range.last <= one.range.last);
+}
+
+function routeTo(range: AddressRange): string {
+  return range.family === 4 ? `route ${range.cidr.split("/")[0]} ${netmaskText(range)}` : `route-ipv6 ${range.cidr}`;
 }
 
 function poolAdvice({ name, words }: ConfigOption): string {

@@ -19,6 +19,8 @@ export type JudgedProfile = {
   passwordFile: string | null;
   certificates: "any" | "ours";
   ranges: { ipv4: AddressRange | null; ipv6: AddressRange | null };
+  /** Groups' subnets, whose addresses are given out too. */
+  groupSubnets: readonly AddressRange[];
 };
 
 type Look = {
@@ -37,7 +39,7 @@ export function judgeServerConfig(text: string, profile: JudgedProfile): Judgeme
   const last = (name: string) => options.findLast((option) => option.name === name);
   const look: Look = { options, last, profile };
   const found = [...judgeMode(look), ...judgeManagement(look), ...judgeClients(look), ...judgePresence(look)];
-  found.push(...judgeAddresses(options, profile.ranges));
+  found.push(...judgeAddresses(options, profile));
   return found.toSorted((a, b) => (a.line ?? 0) - (b.line ?? 0));
 }
 

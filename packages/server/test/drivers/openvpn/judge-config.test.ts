@@ -22,6 +22,7 @@ const profile: JudgedProfile = {
   passwordFile: null,
   certificates: "any",
   ranges: { ipv4: parseRange("10.44.0.0/20") ?? null, ipv6: parseRange("fd44:1::/64") ?? null },
+  groupSubnets: [],
 };
 
 /** What is not as it should be, as `state id@line`. */
@@ -91,6 +92,12 @@ test.each([
   ["port", "config more.conf", ["warning config@1"]],
 ])("a line that will not do is named with its number: %s → %s", (start, line, found) => {
   expect(wrong(instead(start, line))).toEqual(found);
+});
+
+test("subnets of groups must lead into the tunnel too", () => {
+  const groupSubnets = [parseRange("10.44.3.0/24"), parseRange("10.50.0.0/24")].filter((range) => range !== undefined);
+  expect(wrong(good, { groupSubnets })).toEqual(["warning route-group.10.50.0.0/24@-"]);
+  expect(wrong(`${good}route 10.50.0.0 255.255.255.0\n`, { groupSubnets })).toEqual([]);
 });
 
 test("what a profile asks of its server is held against it", () => {
