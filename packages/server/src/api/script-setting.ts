@@ -1,5 +1,5 @@
 import type { ScriptVersions } from "../post-auth/versions.ts";
-import type { SettingElsewhere } from "./commands/settings.ts";
+import type { SettingElsewhere, SettingFamily } from "./commands/settings.ts";
 
 /** The script behind Access Server's `auth.module.post_auth_script` (COMPATIBILITY section 1). */
 const name = "access-server";
@@ -20,6 +20,16 @@ export function scriptSetting(scripts: ScriptVersions): SettingElsewhere {
       if ((await present()) === undefined) return false;
       await scripts.remove(name);
       return true;
+    },
+  };
+}
+
+/** The settings of each script, which it must accept, in force at once: `post_auth.NAME.settings`, a JSON object. */
+export function scriptSettings(scripts: Pick<ScriptVersions, "configure">): SettingFamily {
+  return {
+    pattern: /^post_auth\.(.+)\.settings$/,
+    async set(name, settings) {
+      await scripts.configure({ name, settings });
     },
   };
 }

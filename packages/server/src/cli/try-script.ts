@@ -8,13 +8,22 @@ import { runCases } from "../post-auth/cases/run-cases.ts";
 import { describeFault } from "../post-auth/fault-text.ts";
 import { loaderFor } from "../post-auth/loaders.ts";
 import { languageOf } from "../post-auth/script-text.ts";
-import type { ScriptFacts, ScriptFault, ScriptHost } from "../runner/runner.ts";
+import type { LoadOutcome, ScriptFacts, ScriptFault, ScriptHost } from "../runner/runner.ts";
 import type { Cli } from "./cli.ts";
 import { UsageError } from "./failure.ts";
 import { readScriptFile } from "./read-script.ts";
 
 /** A file that was loaded, or why it could not be: one of the two is null. */
-export type CheckedFile = { id: string; ok: boolean; facts: ScriptFacts | null; fault: ScriptFault | null };
+export type CheckedFile = {
+  id: string;
+  ok: boolean;
+  facts: ScriptFacts | null;
+  fault: ScriptFault | null;
+  /** The faults after the first, as far as they are known. */
+  more: readonly ScriptFault[];
+  /** What could not be looked at, and why. */
+  notes: readonly string[];
+};
 
 /** Whether a word names a file rather than a stored script: there is one, or the word is a path. */
 export async function isScriptFile(word: string): Promise<boolean> {
@@ -28,11 +37,14 @@ async function isFile(path: string): Promise<boolean> {
   );
 }
 
-/** Loads a file without calling what it defines. */
+/** Loads a file without calling what it defines, and looks for wrong types where its language has them. */
 export async function checkScriptFile(cli: Cli, file: string): Promise<CheckedFile> {
-  return await withLoaded(cli, file, async (outcome) => {
-    if ("fault" in outcome) return { id: file, ok: false, facts: null, fault: outcome.fault };
-    return { id: file, ok: true, facts: outcome.host.facts, fault: null };
+  return await withLoaded(cli, { file, thorough: true }, async (outcome) => {
+    if ("fault" in outcome) {
+      const { fault, more = [] } = outcome;
+      return { id: file, ok: false, facts: null, fault, more, notes: [] };
+    }
+    return { id: file, ok: true, facts: outcome.host.facts, fault: null, more: [], notes: outcome.notes ?? [] };
   });
 }
 
@@ -41,16 +53,25 @@ export async function testScriptFile(cli: Cli, file: string, options: { cases?: 
   if (options.cases === undefined) throw new UsageError("a script in a file is tested with --cases FILE");
   if (options.version !== undefined) throw new UsageError("--version is for stored scripts, not for files");
   const cases = readCases(await readScriptFile(options.cases, "file of cases"));
-  return await withLoaded(cli, file, async (outcome, { deadlineMs }): Promise<CaseResult[]> => {
-    if ("fault" in outcome) throw new SallyportError("script-invalid", `${file}: ${describeFault(outcome.fault)}`);
-    return await runCases({ host: outcome.host, cases, deadlineMs });
+  return await withLoaded(cli, { file }, async (outcome, { deadlineMs, load }): Promise<CaseResult[]> => {
+    const hostOf = (loaded: LoadOutcome): ScriptHost => {
+      if ("host" in loaded) return loaded.host;
+      throw new SallyportError("script-invalid", `${file}: ${describeFault(loaded.fault)}`);
+    };
+    const hostWith = async (settings: Record<string, unknown>) => hostOf(await load(settings));
+    return await runCases({ host: hostOf(outcome), hostWith, cases, deadlineMs });
   });
 }
 
+type Trial = Pick<ScriptTrial, "deadlineMs"> & {
+  /** The same script again, with settings of its own. */
+  load: (settings: Record<string, unknown>) => Promise<LoadOutcome>;
+};
+
 async function withLoaded<Result>(
   cli: Cli,
-  file: string,
-  use: (outcome: { host: ScriptHost } | { fault: ScriptFault }, trial: ScriptTrial) => Promise<Result>,
+  { file, thorough = false }: { file: string; thorough?: boolean },
+  use: (outcome: LoadOutcome, trial: Trial) => Promise<Result>,
 ): Promise<Result> {
   const text = await readScriptFile(file, "script");
   const trial = await openScriptTrial({ configFile: cli.configFile, environment: cli.io.environment });
@@ -59,9 +80,11 @@ async function withLoaded<Result>(
       cli.note(`${cli.configFile} has faults: the script is run by /usr/bin/python3, as nobody, whatever it says.`);
     }
     const load = loaderFor(trial.loaders, languageOf(file));
-    const outcome = await load({ name: basename(file), text });
+    const script = { name: basename(file), text };
+    const outcome = await load({ ...script, thorough });
     try {
-      return await use(outcome, trial);
+      const { deadlineMs } = trial;
+      return await use(outcome, { deadlineMs, load: (settings) => load({ ...script, settings }) });
     } finally {
       if ("host" in outcome) await outcome.host.close();
     }

@@ -15,7 +15,7 @@ import { propertyCommands } from "../api/commands/properties.ts";
 import { settingCommands } from "../api/commands/settings.ts";
 import { totpCommands } from "../api/commands/totp.ts";
 import { userCommands } from "../api/commands/users.ts";
-import { scriptSetting } from "../api/script-setting.ts";
+import { scriptSetting, scriptSettings } from "../api/script-setting.ts";
 import type { Pipeline } from "../auth/pipeline.ts";
 import type { ClientConfigs, OpenVpnProfile, StaticChallenge } from "../client-configs/client-configs.ts";
 import type { Config } from "../config/config.ts";
@@ -65,6 +65,7 @@ export function composeCommands(options: {
   const settings = settingCommands({
     settings: store.settings,
     elsewhere: { "auth.module.post_auth_script": script },
+    families: [scriptSettings(versions)],
   });
   return joinTables(
     userCommands({ accounts: store.accounts, directory, lookup: accounts, endConnections }),

@@ -16,6 +16,13 @@ export type SettingElsewhere = {
   delete(): Promise<boolean>;
 };
 
+/** Settings that are checked and applied by somebody who knows what they are for; the first group names whose. */
+export type SettingFamily = {
+  pattern: RegExp;
+  /** `value` undefined: it is deleted. */
+  set(owner: string, value: string | undefined): Promise<void>;
+};
+
 /** Values that would lock everybody out are refused when they are set. */
 const allowed: Readonly<Record<string, readonly string[]>> = {
   "auth.module.type": authMethods.filter((method) => method !== "autologin" && method !== "session"),
@@ -27,10 +34,25 @@ const secretKey = /(^|[._])(password|passwd|pw|bind_pw|secret|private_key)$/;
 export function settingCommands(deps: {
   settings: SettingStore;
   elsewhere: Readonly<Record<string, SettingElsewhere>>;
+  families?: readonly SettingFamily[];
 }): CommandTable {
-  const { settings } = deps;
+  const { settings, families = [] } = deps;
   const keptElsewhere = (wanted: string) =>
-    Object.hasOwn(deps.elsewhere, wanted) ? deps.elsewhere[wanted] : undefined;
+    Object.hasOwn(deps.elsewhere, wanted) ? deps.elsewhere[wanted] : inFamily(wanted);
+  const inFamily = (wanted: string): SettingElsewhere | undefined => {
+    const family = families.find(({ pattern }) => pattern.test(wanted));
+    if (family === undefined) return undefined;
+    const owner = family.pattern.exec(wanted)?.[1] ?? "";
+    return {
+      get: () => settings.get(wanted),
+      set: (value) => family.set(owner, value),
+      delete: async () => {
+        if ((await settings.get(wanted)) === undefined) return false;
+        await family.set(owner, undefined);
+        return true;
+      },
+    };
+  };
   const unset = (wanted: string) => new SallyportError("not-found", `${wanted} is not set`);
 
   return {

@@ -5,6 +5,7 @@ import type { Cli } from "../cli.ts";
 import { Refusal, UsageError } from "../failure.ts";
 import { localTime, table, visible, visibleLines } from "../for-people.ts";
 import { readScriptFile } from "../read-script.ts";
+import type { CheckedFile } from "../try-script.ts";
 import { addComparing } from "./post-auth-attempts.ts";
 
 /** `sallyport post-auth …`: the scripts that decide after authentication, as versions. */
@@ -101,11 +102,11 @@ function addTrying(postAuth: Command, cli: Cli): void {
       const { checkScriptFile } = await import("../try-script.ts");
       const checked = await checkScriptFile(cli, file);
       cli.print(checked, ({ facts }) => (facts === null ? "" : `${visible(file)} defines ${facts.entry} and loads.\n`));
+      for (const note of checked.notes) cli.note(`${visible(file)}: ${note}`);
       if (checked.fault !== null) {
-        const { line, message } = checked.fault;
-        const place = line === null ? file : `${file}, line ${line}`;
-        const next = "Mend that line and check again.";
-        throw new Refusal({ code: "script-invalid", message: `${place}: ${message}`, next });
+        const message = [checked.fault, ...checked.more].map((fault) => placed(file, fault)).join("\n");
+        const next = checked.more.length > 0 ? "Mend those lines and check again." : "Mend that line and check again.";
+        throw new Refusal({ code: "script-invalid", message, next });
       }
     });
   postAuth
@@ -129,6 +130,11 @@ function addTrying(postAuth: Command, cli: Cli): void {
         });
       }
     });
+}
+
+function placed(file: string, { line, column, message }: NonNullable<CheckedFile["fault"]>): string {
+  if (line === null) return `${file}: ${message}`;
+  return `${file}, line ${line}${column === null ? "" : `, column ${column}`}: ${message}`;
 }
 
 /** One run of a stored script's cases may take as long as all of its calls. */
