@@ -98,23 +98,26 @@ test("when openvpn is killed every tunnel is gone, and a new daemon takes the cl
   expect(new Set(told.asked.map(({ tunnel }) => tunnel.key)).size).toBe(told.asked.length);
 });
 
-test("when openvpn restarts itself (SIGUSR1) its numbers begin again, and nobody is mistaken", async () => {
-  await using lab = await openDriverLab();
-  const life = lab.life();
-  const { alice } = await withTwoClients(lab, life);
-  const { told } = life;
-  const [server] = await lab.servers();
-  process.kill(server?.pid ?? 0, "SIGUSR1");
-  for (const { tunnel } of told.asked.slice(0, 2)) {
-    expect((await told.goneOf(tunnel)).counts?.bytesIn).toBeGreaterThan(0);
-  }
-  await told.nthEstablished(4, 60_000);
-  expect(new Set(told.asked.map(({ tunnel }) => tunnel.key)).size).toBe(4);
-  await until("alice to be back", () => alice.timesConnected() === 2);
-  await until("packets to pass", () => alice.ping("10.42.0.1"));
-  expect(await lab.servers()).toEqual([server]);
-  expect(told.attached.length).toBe(1);
-});
+test.each(["SIGUSR1", "SIGHUP"] as const)(
+  "when openvpn restarts itself (%s) its numbers begin again, and nobody is mistaken",
+  async (signal) => {
+    await using lab = await openDriverLab();
+    const life = lab.life();
+    const { alice } = await withTwoClients(lab, life);
+    const { told } = life;
+    const [server] = await lab.servers();
+    process.kill(server?.pid ?? 0, signal);
+    for (const { tunnel } of told.asked.slice(0, 2)) {
+      expect((await told.goneOf(tunnel)).counts?.bytesIn).toBeGreaterThan(0);
+    }
+    await told.nthEstablished(4, 60_000);
+    expect(new Set(told.asked.map(({ tunnel }) => tunnel.key)).size).toBe(4);
+    await until("alice to be back", () => alice.timesConnected() === 2);
+    await until("packets to pass", () => alice.ping("10.42.0.1"));
+    expect(await lab.servers()).toEqual([server]);
+    expect(told.attached.length).toBe(1);
+  },
+);
 
 test("ending the driver ends the daemon, with every count told", async () => {
   await using lab = await openDriverLab();
