@@ -73,7 +73,13 @@ export function attemptStore(
       const rows = await query
         .selectFrom("attempts")
         .selectAll()
-        .where((eb) => eb.or(endings.map((ending) => eb("id", "like", `%${ending}`))))
+        // Only the index of ids is read through, not the records.
+        .where("id", "in", (eb) =>
+          eb
+            .selectFrom("attempts")
+            .select("id")
+            .where((or) => or.or(endings.map((ending) => or("id", "like", `%${ending}`)))),
+        )
         .execute();
       const found = new Map([...waiting, ...rows].map((row) => [row.id, row]));
       return [...found.values()].sort(newestFirst).map(({ record }) => JSON.parse(record));
