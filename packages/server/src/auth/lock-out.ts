@@ -24,13 +24,17 @@ export class LockOut {
 
   failed(who: Guarded, at: number): void {
     for (const [key, most] of this.#limits(who)) {
-      const times = [...this.#recent(key, at), at];
-      // Set anew, so that the map's order is that of the newest failure; more than so many would say nothing more.
-      this.#failures.delete(key);
-      this.#failures.set(key, times.slice(-most));
+      const before = this.#recent(key, at);
+      // Set anew, so that the map's order is about that of the newest failure; not each time, since a Map grows slow where
+      // one key is deleted over and over. More than so many times would say nothing more.
+      const newest = before.at(-1) ?? Number.NEGATIVE_INFINITY;
+      if (newest < at - this.#terms.windowMs / 10) this.#failures.delete(key);
+      this.#failures.set(key, [...before, at].slice(-most));
     }
+    if (this.#failures.size <= mostKept) return;
+    // Many at once: each walk from the front passes over what was deleted there before.
     for (const key of this.#failures.keys()) {
-      if (this.#failures.size <= mostKept) break;
+      if (this.#failures.size <= mostKept * 0.9) break;
       this.#failures.delete(key);
     }
   }
