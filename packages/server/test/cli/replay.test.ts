@@ -236,6 +236,20 @@ test("what differs between versions is shown as lines", async () => {
   expect((await daemon.run(["post-auth", "diff", "gate", "9"])).stderr).toContain("no version 9");
 });
 
+test("a secret that a script puts among the properties is in no record", async () => {
+  const secretive = "    authret['proplist']['pvt_google_auth_secret'] = 'JBSWY3DPEHPK3PXP'\n    return authret\n";
+  await store("secretive", `def post_auth(authcred, attributes, authret, info):\n${secretive}`);
+  await daemon.json(["post-auth", "activate", "secretive"]);
+  await gate.reload();
+  const id = await attempt("erin");
+  await daemon.json(["post-auth", "remove", "secretive"]);
+  await gate.reload();
+  await daemon.store.attempts.flush();
+  const record = await daemon.store.attempts.get(id);
+  expect(record?.trace.at(-1)?.changes).toMatchObject({ pvt_google_auth_secret: [null, "[secret]"] });
+  expect(JSON.stringify(record)).not.toContain("JBSWY3DP");
+});
+
 test("an attempt in which no script was asked makes no case", async () => {
   expect((await daemon.run(["post-auth", "record", "none"])).stderr).toContain("not-found");
 });

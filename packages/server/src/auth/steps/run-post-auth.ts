@@ -60,7 +60,7 @@ export function runPostAuth(options: { postAuth: PostAuth; accounts: Pick<Accoun
           states: verdict.states,
           scriptInput: recorded,
         },
-        changes: changesBetween(properties, after),
+        changes: changesBetween(maskSecrets(properties), maskSecrets(after)),
         ...told,
       };
     },
