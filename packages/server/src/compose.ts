@@ -5,6 +5,7 @@ import { accountLookup } from "./accounts/lookup.ts";
 import { createPasswords } from "./accounts/passwords.ts";
 import { serveAdminSocket } from "./api/admin-socket.ts";
 import { samlRoutes } from "./api/saml.ts";
+import { changedMeanwhile } from "./auth/changed-meanwhile.ts";
 import { LockOut } from "./auth/lock-out.ts";
 import { SamlSignIns } from "./auth/methods/saml-sign-ins.ts";
 import { openAuthority } from "./client-configs/authority.ts";
@@ -41,15 +42,20 @@ export type Daemon = {
   stop(): Promise<void>;
 };
 
-/** How many attempts may be under way at once; beyond that clients are told to come back. */
-const mostAttempts = 2_000;
+const usualMostAttempts = 2_000;
 /** What an attempt may take beside scripts and hooks. */
 const otherWorkMs = 5_000;
 const lastDeliveriesMs = 4_000;
 const keepAttemptsDays = 90;
 
 /** Reads the whole configuration and hands every stage what it needs: the one place that names adapters. */
-export async function composeDaemon({ config, log }: { config: Config; log: Log }): Promise<Daemon> {
+export async function composeDaemon(options: {
+  config: Config;
+  log: Log;
+  /** How many attempts may be under way at once; beyond that clients are told to come back. */
+  mostAttempts?: number;
+}): Promise<Daemon> {
+  const { config, log, mostAttempts = usualMostAttempts } = options;
   const { dataDirectory } = config;
   // Others may pass through, to the directories that are theirs: scripts and hooks may run as accounts of their own.
   await mkdir(dataDirectory, { recursive: true, mode: 0o711 });
@@ -127,6 +133,7 @@ export async function composeDaemon({ config, log }: { config: Config; log: Log 
     driver,
     reconcile: (listener, tunnels) =>
       reconcile({ listener, tunnels, nodeNumber: node.number, ledger: store.ledger, connections, driver, log }),
+    changedMeanwhile: changedMeanwhile(store),
     keepSession: (session) => store.sessions.put(session),
     refusedAfterwards: async (attempt, refusal) => void (await store.attempts.refusedAfterwards(attempt, refusal)),
     longestWaitMs: () => deadlineMs() + hooks.longestVetoMs() + otherWorkMs,

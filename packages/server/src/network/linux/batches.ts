@@ -1,11 +1,15 @@
 import { setTimeout as wait } from "node:timers/promises";
 
+/** Batches take at most one part in so many of the time, unless that would keep somebody waiting for longer than this. */
+const shareOfTime = 4;
+const longestPauseMs = 250;
+
 type Waiting<Item> = { item: Item; until: number; resolve: (fault: Error | null) => void };
 
 /**
  * Collects what arrives while work is under way, and does it together next: in the order it came, one batch at a time,
- * however many come at once. Batches begin at least `pauseMs` apart, so that a storm does not become a storm of
- * processes; who comes alone is not kept waiting.
+ * however many come at once. Batches begin at least `pauseMs` apart, and further where they take long, so that a storm
+ * does not become a storm of processes; who comes alone is not kept waiting.
  */
 export class Batches<Item> {
   readonly #apply: (items: Item[]) => Promise<(Error | null)[]>;
@@ -14,6 +18,7 @@ export class Batches<Item> {
   #waiting: Waiting<Item>[] = [];
   #running: Promise<void> | null = null;
   #begun = Number.NEGATIVE_INFINITY;
+  #lastTookMs = 0;
 
   constructor(options: {
     /** How each came out, in the same order. */
@@ -43,7 +48,8 @@ export class Batches<Item> {
     // What is submitted in the same turn belongs together.
     await Promise.resolve();
     while (this.#waiting.length > 0) {
-      const earlyMs = this.#begun + this.#pauseMs - performance.now();
+      const pauseMs = Math.max(this.#pauseMs, Math.min(shareOfTime * this.#lastTookMs, longestPauseMs));
+      const earlyMs = this.#begun + pauseMs - performance.now();
       if (earlyMs > 0) await wait(earlyMs);
       this.#begun = performance.now();
       const taken = this.#waiting.splice(0, this.#most);
@@ -51,6 +57,7 @@ export class Batches<Item> {
       for (const stale of taken.filter((one) => !fresh.includes(one)))
         stale.resolve(new Error("it waited for too long"));
       const outcomes = await this.#outcomes(fresh.map(({ item }) => item));
+      this.#lastTookMs = performance.now() - this.#begun;
       for (const [i, { resolve }] of fresh.entries()) resolve(outcomes[i] ?? null);
     }
     this.#running = null;
