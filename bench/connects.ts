@@ -7,10 +7,11 @@
 import { chmod, mkdir, readdir, readFile, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { type Child, startChild } from "../packages/server/test/e2e/lab/child.ts";
+import { type LightClients, lightClients } from "../packages/server/test/e2e/lab/light-clients.ts";
 import { inside } from "../packages/server/test/e2e/lab/network.ts";
 import { openLab, until } from "../packages/server/test/e2e/lab.ts";
 import { inTurns, median, numberOption, ratio, shown } from "./figures.ts";
-import { cpuMs, familyOf, type LightClients, lightClients } from "./light-clients.ts";
+import { cpuMs, familyOf } from "./processes.ts";
 
 const clients = numberOption("clients", 60);
 const atOnce = numberOption("at-once", 12);
