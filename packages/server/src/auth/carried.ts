@@ -5,12 +5,16 @@ import type { Findings } from "./step.ts";
 type Carried = {
   step: string;
   resume: unknown;
-  found: Pick<Findings, "userId" | "method" | "methodReason" | "info" | "terms" | "totpAccepted" | "states">;
+  found: Pick<
+    Findings,
+    "userId" | "method" | "methodReason" | "info" | "terms" | "totpAccepted" | "states" | "resumedSession"
+  >;
 };
 
 export function carry(step: string, resume: unknown, findings: Findings): PendingChallenge["carried"] {
-  const { userId, method, methodReason, info, terms, totpAccepted, states } = findings;
-  return { step, resume, found: { userId, method, methodReason, info, terms, totpAccepted, states } } satisfies Carried;
+  const { userId, method, methodReason, info, terms, totpAccepted, states, resumedSession } = findings;
+  const found = { userId, method, methodReason, info, terms, totpAccepted, states, resumedSession };
+  return { step, resume, found } satisfies Carried;
 }
 
 /** Only the pipeline writes these, through `carry`. */

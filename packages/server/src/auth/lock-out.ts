@@ -1,3 +1,4 @@
+import { addressNumber, addressOf } from "../core/address-range.ts";
 import type { AttemptRecord } from "../core/attempt.ts";
 
 /** Wrong credentials counted within a sliding window, for users and for the addresses they came from. */
@@ -15,10 +16,12 @@ export class LockOut {
   }
 
   /** Counts what an attempt showed. Tries at the command line, and answers to no question of ours, show nothing. */
-  observe({ kind, code, outcome, userId, clientAddress, at }: AttemptRecord): void {
+  observe({ kind, code, outcome, userId, clientAddress, at }: AttemptRecord, given: Given): void {
     if (kind === "authcli" || userId === null || clientAddress === null) return;
-    const who = { userId, address: clientAddress };
-    if (code === "wrong-credentials" || code === "totp-wrong") this.failed(who, Date.parse(at));
+    const who = { userId, typed: given.username, address: clientAddress };
+    // A script that denies an answer has not said why: it may have been a guess.
+    const wrongAnswer = code === "script-denied" && given.answer;
+    if (code === "wrong-credentials" || code === "totp-wrong" || wrongAnswer) this.failed(who, Date.parse(at));
     else if (outcome === "allow") this.succeeded(who);
   }
 
@@ -40,8 +43,8 @@ export class LockOut {
   }
 
   /** A right password shows that the user is there: what others tried before does not count against them. */
-  succeeded({ userId }: Guarded): void {
-    this.#failures.delete(`user ${userId}`);
+  succeeded(who: Guarded): void {
+    for (const name of namesOf(who)) this.#failures.delete(`user ${name}`);
   }
 
   /** Who is locked out and until when, or undefined. It always ends by itself. */
@@ -54,11 +57,11 @@ export class LockOut {
     return undefined;
   }
 
-  #limits({ userId, address }: Guarded): [string, number][] {
+  #limits(who: Guarded): [string, number][] {
     const { failures, addressFailures } = this.#terms;
     return [
-      [`user ${userId}`, failures],
-      [`address ${address}`, addressFailures],
+      ...[...namesOf(who)].map((name): [string, number] => [`user ${name}`, failures]),
+      [`address ${networkOf(who.address)}`, addressFailures],
     ];
   }
 
@@ -67,7 +70,20 @@ export class LockOut {
   }
 }
 
-type Guarded = { userId: string; address: string };
+/** A directory may call users by other names than they type. */
+type Guarded = { userId: string; typed?: string | undefined; address: string };
+type Given = { username: string | undefined; answer: boolean };
+
+/** Directories take names in any case, so that each spelling would have guesses of its own. */
+function namesOf({ userId, typed = userId }: Guarded): Set<string> {
+  return new Set([userId, typed].map((name) => name.normalize("NFKC").trim().toLowerCase()));
+}
+
+/** Whoever has one IPv6 address has the 2^64 beside it. */
+function networkOf(address: string): string {
+  if (!address.includes(":")) return address;
+  return `${addressOf(6, (addressNumber(address) >> 64n) << 64n)}/64`;
+}
 
 export type LockOutTerms = {
   /** Wrong credentials within the window that lock a user out. */

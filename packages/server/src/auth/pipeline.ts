@@ -19,7 +19,8 @@ const answerWithinMs = 5 * 60_000;
 export function createPipeline(options: {
   steps: readonly Step[];
   challenges: Pick<ChallengeStore, "put">;
-  record: (attempt: AttemptRecord) => void;
+  /** `given`: the name as it was typed, and whether an answer to a question was judged. */
+  record: (attempt: AttemptRecord, given: { username: string | undefined; answer: boolean }) => void;
   /** A fault of ours, with the attempt it struck; the person only learns that something went wrong. */
   onFault: (attemptId: string, step: string, error: unknown) => void;
 }): Pipeline {
@@ -47,7 +48,9 @@ export function createPipeline(options: {
         options.onFault(attemptId, "decision", error);
         return deny(attemptId, findings, faultOutcome("decision", error));
       });
-      options.record(attemptRecord(findings, decision, trace, performance.now() - started));
+      const { username, staticResponse } = findings.credentials;
+      const answer = findings.answered !== null || staticResponse !== undefined;
+      options.record(attemptRecord(findings, decision, trace, performance.now() - started), { username, answer });
       return decision;
     },
   };
@@ -135,6 +138,7 @@ function allow(attemptId: string, findings: Findings): Allow | Deny {
     return deny(attemptId, findings, faultOutcome("decision", new Error("no step established who this is")));
   }
   const session = sessionToKeep(findings);
+  const { resumedSession } = findings;
   return {
     outcome: "allow",
     attemptId,
@@ -145,6 +149,7 @@ function allow(attemptId: string, findings: Findings): Allow | Deny {
     group,
     save,
     session,
+    ...(resumedSession !== null && { resumes: resumedSession.id }),
   };
 }
 

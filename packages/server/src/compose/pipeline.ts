@@ -50,9 +50,9 @@ export function composePipeline(options: {
       placeInGroup({ accounts }),
     ],
     challenges: store.challenges,
-    record: (attempt) => {
+    record: (attempt, given) => {
       store.attempts.record(attempt);
-      lockOut.observe(attempt);
+      lockOut.observe(attempt, given);
     },
     onFault: (attempt, step, error) => log.error({ attempt, step, error }, "a step of an attempt failed"),
   });

@@ -17,6 +17,8 @@ export type Allow = {
   save: Properties;
   /** To be kept when the connection is admitted: what a session token stands for from now on. */
   session: VpnSession | null;
+  /** The session that stood for the credentials: whoever ended it meanwhile ended this too. */
+  resumes?: string;
 };
 
 export type Deny = {

@@ -16,9 +16,9 @@ const fail = (times: number, at: number, given = who) => {
 
 describe("what attempts show", () => {
   const attempt = { kind: "connect", outcome: "deny", userId: "alice", clientAddress: "192.0.2.7" } as const;
-  const observed = (code: AttemptRecord["code"]) => {
+  const observed = (code: AttemptRecord["code"], given = { username: "alice", answer: false }) => {
     const shown: Partial<AttemptRecord> = { ...attempt, code, at: new Date(0).toISOString() };
-    for (let i = 0; i < 3; i += 1) lockOut.observe(shown as AttemptRecord);
+    for (let i = 0; i < 3; i += 1) lockOut.observe(shown as AttemptRecord, given);
     return lockOut.locked(who, 0) !== undefined;
   };
 
@@ -28,7 +28,17 @@ describe("what attempts show", () => {
     ["totp-used", false],
     ["method-unreachable", false],
     ["locked-out", false],
+    ["script-denied", false],
   ])("%s counts: %s", (code, counts) => expect(observed(code)).toBe(counts));
+
+  it("counts what a script denies that had an answer to judge: it may have been guessed", () => {
+    expect(observed("script-denied", { username: "alice", answer: true })).toBe(true);
+  });
+
+  it("counts wrong codes for the name that was typed, where a directory calls the user by another", () => {
+    observed("totp-wrong", { username: "alice@example.org", answer: true });
+    expect(lockOut.locked({ ...who, userId: "alice@example.org", address: "192.0.2.99" }, 0)).toBeDefined();
+  });
 });
 
 describe("lock-out", () => {
@@ -37,6 +47,18 @@ describe("lock-out", () => {
     expect(lockOut.locked(who, minute)).toBeUndefined();
     fail(1, minute, { ...who, address: "192.0.2.8" });
     expect(lockOut.locked({ ...who, address: "192.0.2.9" }, minute)?.what).toBe("user alice");
+  });
+
+  it("takes every spelling of a name for the same user: directories do", () => {
+    fail(2, 0);
+    fail(1, 0, { ...who, userId: " ALICE" });
+    expect(lockOut.locked({ ...who, userId: "Alice", address: "192.0.2.9" }, 0)).toBeDefined();
+  });
+
+  it("takes an IPv6 network for one address: whoever has one has them all", () => {
+    for (let i = 1; i <= 5; i += 1) fail(1, 0, { userId: `user${i}`, address: `2001:db8:0:1::${i}` });
+    expect(lockOut.locked({ userId: "bob", address: "2001:db8:0:1:ffff::1" }, 0)?.what).toContain("2001:db8:0:1::/64");
+    expect(lockOut.locked({ userId: "bob", address: "2001:db8:0:2::1" }, 0)).toBeUndefined();
   });
 
   it("ends by itself when the window has passed, and says when", () => {

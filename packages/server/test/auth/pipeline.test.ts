@@ -532,6 +532,33 @@ describe("a session", () => {
     expect(decision).toMatchObject({ session: { createdAt: session.createdAt, expiresAt: session.expiresAt } });
   });
 
+  it.each([
+    ["on its tunnel", { session: token.session }],
+    ["on a new tunnel", { session: { id: "daemon-9", state: "initial" as const } }],
+  ])("lasts no longer when a script asks for more and is answered %s", async (_where, onTunnel) => {
+    const { session, sessions } = await begun({ prop_expire: "3600" });
+    const script: Options["script"] = (_input, context) =>
+      context?.answer
+        ? { states: { ...context.states } }
+        : { outcome: "challenge", question: { text: "?", echo: true, resume: {} }, states: { mfa: "asked again" } };
+    const { decide } = pipeline({ sessions, script, users: { alice: { properties: { prop_expire: "3600" } } } });
+    const asked = await decide(request(token));
+    const stateId = asked.outcome === "challenge" ? asked.stateId : "";
+    const decision = await decide(request({ ...onTunnel, password: new Secret(`CRV1::${stateId}::x`) }));
+    expect(decision).toMatchObject({
+      authMethod: "session",
+      resumes: session.id,
+      session: { createdAt: session.createdAt, expiresAt: session.expiresAt, states: { mfa: "asked again" } },
+    });
+  });
+
+  it("is not what an auto-login device goes on with: its certificate stands for it", async () => {
+    const devices = [{ ...device, kind: "auto-login" as const }];
+    const users = { alice: { properties: { prop_autologin: "true" } } };
+    const decision = await pipeline({ devices, users }).decide(request(token));
+    expect(decision).toMatchObject({ outcome: "allow", authMethod: "autologin" });
+  });
+
   it("ends for an account that was disabled", async () => {
     const { sessions } = await begun();
     const users = { alice: { password: "right", disabled: true } };

@@ -8,11 +8,13 @@ import { denied, type Findings, passed, type Step } from "../step.ts";
 export function resumeSession(options: { sessions: Pick<SessionStore, "get"> }): Step {
   return {
     name: "resume session",
-    async run({ request, credentials, configOwner, at }) {
+    async run({ request, credentials, configOwner, configKind, answered, at }) {
       const { session, certificate, profileId } = request;
       if (session === undefined || session.state === "initial") {
         return { outcome: "skipped", detail: "no session token was sent" };
       }
+      // Its certificate stands for it at each sign-in, and no session is kept.
+      if (configKind === "auto-login") return { outcome: "skipped", detail: "an auto-login client config needs none" };
       if (session.state !== "authenticated") return denied("session-expired", `the session token is ${session.state}`);
       const kept = await options.sessions.get(sessionId(session.id));
       if (kept === undefined) return denied("session-expired", "the session is not known, or was ended");
@@ -30,7 +32,8 @@ export function resumeSession(options: { sessions: Pick<SessionStore, "get"> }):
         userId: kept.userId,
         method: "session",
         methodReason: "session token accepted",
-        states: kept.states,
+        // What scripts kept before one of them asked is newer.
+        ...(answered === null && { states: kept.states }),
         resumedSession: kept,
       });
     },
@@ -41,7 +44,10 @@ export function resumeSession(options: { sessions: Pick<SessionStore, "get"> }):
 export function sessionToKeep(findings: Findings): VpnSession | null {
   const { request, userId, states, resumedSession, properties, credentials, method, at } = findings;
   const { session, certificate, profileId } = request;
-  if (resumedSession !== null) return { ...resumedSession, states: { ...states } };
+  // After a question that refused the tunnel the daemon has another name for it; it lasts no longer for that.
+  if (resumedSession !== null) {
+    return { ...resumedSession, id: session ? sessionId(session.id) : resumedSession.id, states: { ...states } };
+  }
   if (session === undefined || !certificate || profileId === null || userId === null || method === "autologin")
     return null;
   const lifetimeSeconds = Number(properties.prop_expire ?? 0);
