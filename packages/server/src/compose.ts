@@ -5,6 +5,7 @@ import { accountLookup } from "./accounts/lookup.ts";
 import { createPasswords } from "./accounts/passwords.ts";
 import { serveAdminSocket } from "./api/admin-socket.ts";
 import { samlRoutes } from "./api/saml.ts";
+import { changedMeanwhile } from "./auth/changed-meanwhile.ts";
 import { LockOut } from "./auth/lock-out.ts";
 import { SamlSignIns } from "./auth/methods/saml-sign-ins.ts";
 import { openAuthority } from "./client-configs/authority.ts";
@@ -132,6 +133,7 @@ export async function composeDaemon(options: {
     driver,
     reconcile: (listener, tunnels) =>
       reconcile({ listener, tunnels, nodeNumber: node.number, ledger: store.ledger, connections, driver, log }),
+    changedMeanwhile: changedMeanwhile(store),
     keepSession: (session) => store.sessions.put(session),
     refusedAfterwards: async (attempt, refusal) => void (await store.attempts.refusedAfterwards(attempt, refusal)),
     longestWaitMs: () => deadlineMs() + hooks.longestVetoMs() + otherWorkMs,

@@ -1,3 +1,4 @@
+import type { ChangedMeanwhile } from "./auth/changed-meanwhile.ts";
 import type { Pipeline } from "./auth/pipeline.ts";
 import type { Connections } from "./connections/connections.ts";
 import { withAttemptCode } from "./core/attempt-code.ts";
@@ -21,6 +22,8 @@ export function createLifecycle(options: {
   vetoes: Vetoes;
   driver: Driver;
   reconcile: DriverEvents["attached"];
+  /** Why who was allowed is not any more: disabled, revoked or ended since the pipeline looked. */
+  changedMeanwhile: ChangedMeanwhile;
   /** What a session token stands for from now on. */
   keepSession: (session: VpnSession) => Promise<void>;
   /** Notes on an attempt that the pipeline allowed why it was refused after all. */
@@ -43,8 +46,7 @@ export function createLifecycle(options: {
       const decision = await pipeline.decide({ ...request, profileId: request.tunnel.profileId });
       if (decision.outcome === "deny") return await refuse(request, decision);
       if (decision.outcome === "challenge") return await ask(request, decision);
-      if (request.kind === "reauth") await keepSession(decision);
-      if (request.kind === "reauth") return await driver.admit(request.tunnel, stayAdmission);
+      if (request.kind === "reauth") return await letStay(request, decision);
       await letIn(request, decision);
     } catch (error) {
       log.error({ ...request.tunnel, error }, "an attempt failed");
@@ -55,6 +57,14 @@ export function createLifecycle(options: {
     }
   }
 
+  async function letStay(request: AccessRequest, decision: Allow): Promise<void> {
+    const { attemptId } = decision;
+    const changed = await options.changedMeanwhile(request, decision);
+    if (changed !== null) return await refuse(request, { ...changed, attemptId });
+    await keepSession(decision);
+    await driver.admit(request.tunnel, stayAdmission);
+  }
+
   /** Address and row, then the hooks, then the row is admitted, and last the daemon's yes. */
   async function letIn(request: AccessRequest, decision: Allow): Promise<void> {
     const opened = await connections.open(request, decision);
@@ -62,6 +72,12 @@ export function createLifecycle(options: {
     if ("refused" in opened) return refuse(request, { code: opened.refused, reason: opened.reason, attemptId });
     const { connection } = opened;
     try {
+      // From here on whoever ends the user's or the device's connections finds the row.
+      const changed = await options.changedMeanwhile(request, decision);
+      if (changed !== null) {
+        await connections.withdraw(connection, { reason: "rejected", detail: changed.reason });
+        return await refuse(request, { ...changed, attemptId });
+      }
       const asked = await vetoes.ask(connection);
       if (!asked.allowed) {
         await connections.withdraw(connection, { reason: "rejected", detail: asked.reason });
@@ -110,14 +126,12 @@ export function createLifecycle(options: {
     }
     log.info({ ...request.tunnel, user: request.username, code, reason }, "refused");
     const retry = code === "too-busy" || code === "address-in-use" ? { retryAfterSeconds: 5 } : {};
-    await driver
-      .refuse(request.tunnel, {
-        kind: request.kind,
-        reason,
-        clientReason: clientText,
-        ...retry,
-      })
-      .catch((error: unknown) => log.warn({ ...request.tunnel, error }, "a refusal did not reach the VPN daemon"));
+    const { kind, tunnel } = request;
+    const tell = () =>
+      driver
+        .refuse(tunnel, { kind, reason, clientReason: clientText, ...retry })
+        .catch((error: unknown) => log.warn({ ...tunnel, error }, "a refusal did not reach the VPN daemon"));
+    await (kind === "reauth" ? connections.dismiss(tunnel, reason, tell) : tell());
   }
 
   const unfinished = new Set<Promise<void>>();

@@ -107,7 +107,7 @@ export class Connections {
   /** Undoes a reservation that was not, or could not be, admitted: nothing of it stays. */
   async withdraw(connection: Connection, end: End): Promise<void> {
     await this.#end(connection.id, end, null, true);
-    this.#forget(connection);
+    this.#forget(tunnelOf(connection), connection.id);
   }
 
   /**
@@ -119,7 +119,7 @@ export class Connections {
     const gone = error instanceof SallyportError && error.code === "connection-ended";
     const end: End = { reason: gone ? "client" : "node-lost", detail: "the VPN daemon did not take the admission" };
     await this.#end(connection.id, end, null, gone);
-    if (gone) this.#forget(connection);
+    if (gone) this.#forget(tunnelOf(connection), connection.id);
     else await this.#disconnect(connection, end, true);
   }
 
@@ -148,13 +148,21 @@ export class Connections {
         ? { reason: "node-lost", detail: "the VPN daemon died" }
         : (this.#endingAll ?? { reason: "client", detail: null });
     await this.#end(id, this.#ending.get(id) ?? otherwise, counts, true);
-    this.#live.delete(tunnelText(tunnel));
-    this.#ending.delete(id);
-    this.#releases.announce(id);
+    this.#forget(tunnel, id);
   }
 
   /** Ends a connection from our side. The daemon's own word, with the last counts, is waited for within a bound. */
   async kill(id: string, end: End, mayReturn = false): Promise<boolean> {
+    return await this.#kill(id, end, (connection) => this.#disconnect(connection, end, mayReturn));
+  }
+
+  /** One that asked to stay may not. Where the daemon cannot be told now, its tunnel ends at the next attach. */
+  async dismiss(tunnel: Tunnel, detail: string, tell: () => Promise<void>): Promise<void> {
+    const id = await this.#idOf(tunnel);
+    if (id === undefined || !(await this.#kill(id, { reason: "rejected", detail }, tell))) await tell();
+  }
+
+  async #kill(id: string, end: End, tell: (connection: Connection) => Promise<void>): Promise<boolean> {
     const connection = await this.#options.ledger.get(id);
     if (connection === undefined || connection.state === "ended") return false;
     if (connection.state === "reserved") {
@@ -163,7 +171,7 @@ export class Connections {
     }
     this.#ending.set(id, end);
     const released = this.#releases.wait(id, releaseWaitMs);
-    await this.#disconnect(connection, end, mayReturn);
+    await tell(connection);
     if (!(await released)) await this.#end(id, end, null, false);
     return true;
   }
@@ -235,7 +243,7 @@ export class Connections {
   /** A row whose tunnel was not there after an attach: it ends, its addresses are free. */
   async lost(connection: Connection, end: End): Promise<void> {
     await this.#end(connection.id, this.#ending.get(connection.id) ?? end, null, true);
-    this.#forget(connection);
+    this.#forget(tunnelOf(connection), connection.id);
   }
 
   async #endReplaced(replaced: readonly Connection[]): Promise<void> {
@@ -276,10 +284,10 @@ export class Connections {
     else if (release) await persist(this.#options.log, "release", () => this.#options.ledger.release(id));
   }
 
-  #forget(connection: Connection): void {
-    this.#live.delete(tunnelText(tunnelOf(connection)));
-    this.#ending.delete(connection.id);
-    this.#releases.announce(connection.id);
+  #forget(tunnel: Tunnel, id: string): void {
+    this.#live.delete(tunnelText(tunnel));
+    this.#ending.delete(id);
+    this.#releases.announce(id);
   }
 
   async #idOf(tunnel: Tunnel): Promise<string | undefined> {

@@ -68,9 +68,17 @@ export function refusalText({ refused, heldBy }: Extract<Reserved, { refused: Er
 function expiryOf(decision: Allow, profile: ConnectionProfile, from: string): string | null {
   if (decision.authMethod === "autologin") return null;
   const { sessionExpiryMs } = profile;
-  const most = sessionExpiryMs === null ? null : new Date(Date.parse(from) + sessionExpiryMs).toISOString();
-  const ends = [decision.session?.expiresAt ?? null, most].filter((end) => end !== null);
+  const after = (ms: number | null) => (ms === null ? null : new Date(Date.parse(from) + ms).toISOString());
+  // A server that gives out no session tokens has no session that could end: the connection itself lasts so long.
+  const own = decision.session === null ? after(lifetimeMs(decision.properties)) : decision.session.expiresAt;
+  const ends = [own, after(sessionExpiryMs)].filter((end) => end !== null);
   return ends.sort()[0] ?? null;
+}
+
+/** The property `prop_expire`, in seconds; 0 and what is no number set no limit. */
+function lifetimeMs(properties: Properties): number | null {
+  const seconds = Number(properties.prop_expire ?? 0);
+  return seconds > 0 ? seconds * 1000 : null;
 }
 
 /** The property `prop_max_connections`; anything but a whole number from 1 sets no limit. */

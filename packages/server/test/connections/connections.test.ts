@@ -150,6 +150,20 @@ describe("a connection", () => {
     expect(await row(id)).toMatchObject({ endReason: "node-lost", bytesIn: 5, bytesOut: 6 });
   });
 
+  it("ends as rejected when it may not stay at a renewal, with the reason and the daemon's last counts", async () => {
+    const { id } = await admitted("1:0");
+    await connections.dismiss({ ...listener, key: "1:0" }, "the account is disabled", async () => {
+      void connections.gone({ ...listener, key: "1:0" }, { bytesIn: 7, bytesOut: 9 });
+    });
+    const reason = { endReason: "rejected", endDetail: "the account is disabled" };
+    expect(await row(id)).toMatchObject({ state: "ended", ...reason, bytesIn: 7 });
+  });
+
+  it("lasts as long as prop_expire says where its server has no sessions", async () => {
+    const { expiresAt, reservedAt } = await admitted("1:0", { properties: { prop_expire: "60" } });
+    expect(Date.parse(expiresAt ?? "") - Date.parse(reservedAt)).toBe(60_000);
+  });
+
   it("leaves nothing when it is withdrawn", async () => {
     const connection = await opened("a");
     await connections.withdraw(connection, { reason: "rejected", detail: "hook firewall refused" });
