@@ -47,7 +47,7 @@ export async function serveHttp(options: {
     reply.headers({
       "cache-control": "no-store",
       "content-security-policy": "default-src 'none'; style-src 'unsafe-inline'; frame-ancestors 'none'",
-      "referrer-policy": "no-referrer",
+      "referrer-policy": "same-origin",
       "strict-transport-security": "max-age=31536000",
       "x-content-type-options": "nosniff",
     });
@@ -107,13 +107,16 @@ export async function serveHttp(options: {
   };
 }
 
-/** A plain page; both texts are escaped here. */
-export function page(title: string, text: string): string {
+/** A plain page, with a button that posts to `action` where there is something to do; every text is escaped here. */
+export function page(title: string, text: string, button?: { action: string; label: string }): string {
   const safe = (given: string) => given.replaceAll(/[&<>"']/g, (character) => `&#${character.charCodeAt(0)};`);
+  const form = button
+    ? `<form method="post" action="${safe(button.action)}"><button>${safe(button.label)}</button></form>`
+    : "";
   return `<!doctype html>
 <html lang="en"><head><meta charset="utf-8"><meta name="viewport" content="width=device-width">
 <title>${safe(title)}</title>
-<style>body{font:18px/1.5 system-ui,sans-serif;max-width:32em;margin:20vh auto;padding:0 1em}</style></head>
-<body><h1>${safe(title)}</h1><p>${safe(text)}</p></body></html>
+<style>body{font:18px/1.5 system-ui,sans-serif;max-width:32em;margin:20vh auto;padding:0 1em}button{font:inherit}</style></head>
+<body><h1>${safe(title)}</h1><p>${safe(text)}</p>${form}</body></html>
 `;
 }

@@ -122,7 +122,7 @@ describe("the web server", () => {
   });
 
   test("escapes what it is given to show", () => {
-    const html = page("<script>", `"'&<img src=x>`);
+    const html = page("<script>", `"'&<img src=x>`, { action: '"><img src=x>', label: "<img src=x>" });
     expect(html).not.toContain("<script>");
     expect(html).not.toContain("<img");
   });

@@ -66,7 +66,7 @@ describe("a VPN client whose user signs in with a browser", () => {
 from pyovpn.plugin import *
 
 def post_auth(authcred, attributes, authret, info):
-    if info.get("auth_method") == "saml" and "staff" in info["saml_attr"]["groups"]:
+    if info.get("auth_method") == "saml" and "staff" in info["saml_attr"].get("groups", []):
         authret["proplist"]["conn_group"] = "staff"
     return authret
 `,
@@ -99,15 +99,23 @@ def post_auth(authcred, attributes, authret, info):
     expect(await client.refused()).toContain("Wrong user name or password");
     await client.stop();
   });
+});
 
-  test("has no use for a browser that comes when the client has gone", async () => {
-    const client = await connecting("carol", await lab.issue("carol"));
-    const posted = await signIn(client, await pageOf(client), { name: "carol" });
-    const place = client.place;
-    await client.stop();
-    expect([200, 410]).toContain((await post({ ...client, place }, posted)).status);
-    expect(await lab.json<ConnectionRow[]>(["connection", "list", "--user", "carol"])).toEqual([]);
-  });
+test("a browser elsewhere is asked whose VPN it is before it goes on, and only its own click counts", async () => {
+  const client = await connecting("fred", await lab.issue("fred"));
+  const page = await pageOf(client);
+  const elsewhere = { ...client, place: await lab.network.client() };
+  const asked = await browser(elsewhere, page);
+  expect(asked).toMatchObject({ status: 200, to: "" });
+  expect(asked.text).toContain(`A VPN client at ${client.place.address} wants to connect as fred.`);
+  for (const header of ["Origin: https://evil.example", "Origin: null", "X-None: 1"]) {
+    expect(await browser(elsewhere, "-X", "POST", "-H", header, page)).toMatchObject({ status: 410, to: "" });
+  }
+  const clicked = await browser(elsewhere, "--data", "", "-H", "Origin: https://198.18.0.1:8443", page);
+  expect(clicked).toMatchObject({ status: 303 });
+  await post(elsewhere, await idp.signIn(clicked.to, { name: "fred" }));
+  await client.connected();
+  await client.stop();
 });
 
 test("a client that cannot open a browser is told so, and so is the administrator", async () => {

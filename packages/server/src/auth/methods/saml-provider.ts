@@ -42,6 +42,11 @@ export function samlProvider(options: SamlOptions, signIns: SamlSignIns) {
       return providerFor("metadata").generateServiceProviderMetadata(null);
     },
 
+    /** How our own pages name this server. */
+    origin: new URL(options.baseUrl).origin,
+
+    asked: (id: string) => signIns.asked(id),
+
     /** Where a browser goes to sign in; undefined where the sign-in is over or none. */
     async signOnUrl(id: string): Promise<string | undefined> {
       return signIns.waits(id) ? await providerFor(id).getAuthorizeUrlAsync(id, undefined, {}) : undefined;

@@ -3,6 +3,9 @@ import { createHash, randomBytes } from "node:crypto";
 /** Who an identity provider says signed in. */
 export type SamlPerson = { userId: string; attributes: Record<string, string[]> };
 
+/** Who is asked, and from where the VPN client came. */
+export type SamlAsked = { username: string; address: string | undefined };
+
 const mostWaiting = 5_000;
 const mostAssertions = 50_000;
 /** As long as a question waits for its answer. */
@@ -14,7 +17,7 @@ const waitMs = 5 * 60_000;
  * client to come back anyway. Bounded; what finds no room is refused.
  */
 export class SamlSignIns {
-  readonly #waiting = new Map<string, { until: number }>();
+  readonly #waiting = new Map<string, SamlAsked & { until: number }>();
   readonly #done = new Map<string, { id: string; person: SamlPerson; until: number }>();
   readonly #assertions = new Map<string, number>();
   readonly #now: () => number;
@@ -24,17 +27,22 @@ export class SamlSignIns {
   }
 
   /** The name of a new sign-in, unguessable; undefined where too many are under way. */
-  begin(): string | undefined {
+  begin(asked: SamlAsked): string | undefined {
     forget(this.#waiting, (one) => one.until <= this.#now());
     if (this.#waiting.size >= mostWaiting) return undefined;
     const id = randomBytes(24).toString("base64url");
-    this.#waiting.set(id, { until: this.#now() + waitMs });
+    this.#waiting.set(id, { ...asked, until: this.#now() + waitMs });
     return id;
   }
 
   waits(id: string): boolean {
+    return this.asked(id) !== undefined;
+  }
+
+  /** Undefined where nobody waits. */
+  asked(id: string): SamlAsked | undefined {
     const found = this.#waiting.get(id);
-    return found !== undefined && found.until > this.#now();
+    return found !== undefined && found.until > this.#now() ? found : undefined;
   }
 
   /** Takes an assertion's name down; false where it was used before, or cannot be remembered. */

@@ -9,8 +9,8 @@ import type { SamlSignIns } from "./saml-sign-ins.ts";
 export function samlMethod(options: SamlOptions, signIns: SamlSignIns): Method {
   return {
     name: "saml",
-    async check({ username }) {
-      const id = signIns.begin();
+    async check({ username, clientAddress }) {
+      const id = signIns.begin({ username, address: clientAddress });
       if (id === undefined) return { outcome: "unreachable", reason: "too many SAML sign-ins are under way" };
       return {
         outcome: "challenged",
