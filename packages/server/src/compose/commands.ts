@@ -1,3 +1,4 @@
+import { fileURLToPath } from "node:url";
 import type { Directory } from "../accounts/directory.ts";
 import { type CommandTable, joinTables } from "../api/command.ts";
 import { accessServerCommands } from "../api/commands/access-server.ts";
@@ -13,6 +14,7 @@ import { postAuthCommands } from "../api/commands/post-auth.ts";
 import { postAuthAttemptCommands } from "../api/commands/post-auth-attempts.ts";
 import { propertyCommands } from "../api/commands/properties.ts";
 import { settingCommands } from "../api/commands/settings.ts";
+import { shippedScriptCommands } from "../api/commands/shipped-scripts.ts";
 import { totpCommands } from "../api/commands/totp.ts";
 import { userCommands } from "../api/commands/users.ts";
 import { scriptSetting, scriptSettings } from "../api/script-setting.ts";
@@ -28,8 +30,11 @@ import type { Hooks } from "../hooks/dispatch.ts";
 import type { PostAuthGate } from "../post-auth/gate.ts";
 import type { ActiveScript } from "../post-auth/generation.ts";
 import type { Replay } from "../post-auth/replay/replay.ts";
+import { createShippedScripts } from "../post-auth/shipped.ts";
 import type { ScriptVersions } from "../post-auth/versions.ts";
 import type { Store } from "../store/store.ts";
+
+const shippedScriptsDirectory = fileURLToPath(new URL("../../../sdk/scripts/", import.meta.url));
 
 /** Everything an administrator can have the running daemon do. */
 export function composeCommands(options: {
@@ -95,6 +100,10 @@ export function composeCommands(options: {
     }),
     importCommands({ accounts: store.accounts, directory, settings: store.settings, scripts: versions, script }),
     postAuthCommands({ scripts: versions }),
+    shippedScriptCommands({
+      shipped: createShippedScripts({ directory: shippedScriptsDirectory, versions }),
+      scripts: versions,
+    }),
     postAuthAttemptCommands({ attempts: store.attempts, replay: options.replay }),
     authenticateCommands({ authenticate: authenticateWith(pipeline) }),
     clientConfigCommands({
