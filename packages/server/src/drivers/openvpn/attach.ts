@@ -67,6 +67,7 @@ export async function attach(options: AttachOptions): Promise<void> {
     onClose: options.onClose,
     log,
   });
+  clients.beginAttach();
   options.onConnected(connection);
   try {
     const questions = [

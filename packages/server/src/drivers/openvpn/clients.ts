@@ -52,6 +52,8 @@ export class Clients {
   readonly #telling: Telling;
   readonly #traffic: TrafficBatch;
   readonly #clientEvents: ClientEvents;
+  /** Between a new connection to a server and its list: numbers known from before may be other clients' by now. */
+  #attaching = false;
 
   constructor(options: ClientsOptions) {
     this.#options = options;
@@ -128,7 +130,7 @@ export class Clients {
   }
 
   async announceWait(tunnel: Tunnel, waitMs: number): Promise<void> {
-    const known = this.#table.byKey(tunnel.key);
+    const known = this.#attaching ? undefined : this.#table.byKey(tunnel.key);
     if (known?.state !== "asked" || known.kid === undefined || this.#options.pendingAuth?.() === false) return;
     if (waitMs <= longestSilentWaitMs || !known.abilities.authPendingKeyword) return;
     await this.#options.send([pendingAuth({ cid: known.cid, kid: known.kid }, waitMs / 1_000)]);
@@ -156,11 +158,17 @@ export class Clients {
     for (const { tunnel } of this.#table.beginEpoch()) this.#options.events.gone(tunnel, null);
   }
 
+  /** A server is being attached to: nothing is said to clients known from before until `adopt`. */
+  beginAttach(): void {
+    this.#attaching = true;
+  }
+
   /**
    * Takes over what a server just attached to has. Renegotiations that were being asked when the connection to this same
    * server was lost are asked again by `askAgain`, to be called when the tunnels were reported.
    */
   adopt(listed: readonly ListedClient[], sameServer: boolean): { tunnels: LiveTunnel[]; askAgain: () => void } {
+    this.#attaching = false;
     const before = sameServer ? this.#table.all() : [];
     this.#table.beginEpoch();
     const again: KnownTunnel[] = [];
@@ -232,6 +240,7 @@ export class Clients {
   }
 
   #present(tunnel: Tunnel): KnownTunnel {
+    if (this.#attaching) throw new SallyportError("driver-failed", `${tunnel.listener} is just being attached to`);
     const known = this.#table.byKey(tunnel.key);
     if (known === undefined) throw ended(tunnel);
     return known;

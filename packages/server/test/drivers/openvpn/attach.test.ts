@@ -125,6 +125,23 @@ test("answers given while the connection is lost fail, and do not reach another 
   await expect(driver.admit(tunnel, admissionOf(1))).rejects.toMatchObject({ code: "connection-ended" });
 });
 
+test("until a server's list is read nothing is said to a client known from before: its number may be another's", async () => {
+  await using fake = await openFakeOpenVpn();
+  const { driver, told } = fake.life();
+  await driver.start(told.events);
+  fake.say(asking("CONNECT,0,1"));
+  const { tunnel } = await told.nthAsked(1);
+  const listsBefore = fake.commands.filter((command) => command === "status 3").length;
+  fake.reply = (command) => (command === "status 3" ? null : undefined);
+  fake.drop();
+  await until(
+    "the list to be asked for again",
+    () => fake.commands.filter((command) => command === "status 3").length > listsBefore,
+  );
+  await expect(driver.admit(tunnel, admissionOf(1))).rejects.toMatchObject({ code: "driver-failed" });
+  expect(fake.commands.filter((command) => command.startsWith("client-auth"))).toEqual([]);
+});
+
 test("when the process dies every tunnel is gone, once, before the next one is attached", async () => {
   await using fake = await openFakeOpenVpn();
   const { driver, told } = fake.life();
