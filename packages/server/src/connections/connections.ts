@@ -147,7 +147,7 @@ export class Connections {
       counts === null
         ? { reason: "node-lost", detail: "the VPN daemon died" }
         : (this.#endingAll ?? { reason: "client", detail: null });
-    await this.#end(id, this.#ending.get(id) ?? otherwise, counts, true);
+    await this.#end(id, this.#ending.get(id) ?? otherwise, counts, true, "end");
     this.#forget(tunnel, id);
   }
 
@@ -272,16 +272,16 @@ export class Connections {
     return released;
   }
 
-  async #end(id: string, end: End, counts: Counts, release: boolean): Promise<void> {
+  async #end(id: string, end: End, counts: Counts, release: boolean, patience?: "end"): Promise<void> {
     const at = new Date().toISOString();
     const subscribers = this.#options.hooks.subscribers();
     // Before the address can be somebody else's.
     if (release) await this.#options.network.release(id);
-    const ended = await persist(this.#options.log, "end", () =>
-      this.#options.ledger.end(id, { at, ...end, counts, release, subscribers }),
-    );
+    const { ledger, log } = this.#options;
+    const ending = { at, ...end, counts, release, subscribers };
+    const ended = await persist(log, "end", () => ledger.end(id, ending), patience);
     if (ended) this.#options.queued();
-    else if (release) await persist(this.#options.log, "release", () => this.#options.ledger.release(id));
+    else if (release) await persist(log, "release", () => ledger.release(id), patience);
   }
 
   #forget(tunnel: Tunnel, id: string): void {
