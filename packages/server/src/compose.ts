@@ -1,5 +1,6 @@
 import { mkdir } from "node:fs/promises";
 import { join } from "node:path";
+import { setTimeout as pause } from "node:timers/promises";
 import { createDirectory } from "./accounts/directory.ts";
 import { accountLookup } from "./accounts/lookup.ts";
 import { createPasswords } from "./accounts/passwords.ts";
@@ -46,6 +47,7 @@ const usualMostAttempts = 2_000;
 /** What an attempt may take beside scripts and hooks. */
 const otherWorkMs = 5_000;
 const lastDeliveriesMs = 4_000;
+const lastAnswersMs = 2_000;
 const keepAttemptsDays = 90;
 
 /** Reads the whole configuration and hands every stage what it needs: the one place that names adapters. */
@@ -136,7 +138,8 @@ export async function composeDaemon(options: {
     changedMeanwhile: changedMeanwhile(store),
     keepSession: (session) => store.sessions.put(session),
     refusedAfterwards: async (attempt, refusal) => void (await store.attempts.refusedAfterwards(attempt, refusal)),
-    longestWaitMs: () => deadlineMs() + hooks.longestVetoMs() + otherWorkMs,
+    // Each script of the chain has the deadline to itself.
+    longestWaitMs: async () => deadlineMs() * (await postAuth.scripts()).length + hooks.longestVetoMs() + otherWorkMs,
     mostAttempts,
     log,
   });
@@ -189,11 +192,21 @@ export async function composeDaemon(options: {
       admin = await serveAdminSocket({ path: join(dataDirectory, "admin.sock"), commands, log });
     },
     async reload(next) {
-      refuseWhatNeedsRestart(live, next);
+      const before = live;
+      refuseWhatNeedsRestart(before, next);
+      const bound = next.hooks.map((hook) => bindHook(hook, runner, next));
       live = next;
+      try {
+        await startNetwork();
+      } catch (error) {
+        live = before;
+        await startNetwork().catch((again: unknown) =>
+          log.error({ error: again }, "the network could not be set back"),
+        );
+        throw error;
+      }
       lockOut.terms = next.lockOut;
-      hooks.replace(next.hooks.map((hook) => bindHook(hook, runner, next)));
-      await startNetwork();
+      hooks.replace(bound);
     },
     async stop() {
       await Promise.all([admin?.close(), web?.close()]);
@@ -201,11 +214,16 @@ export async function composeDaemon(options: {
       hooks.endVetoes();
       connections.endingAll({ reason: "shutdown", detail: null });
       await driver.stop("end");
-      await lifecycle.settled();
+      // Whoever still waits for a script is let in by nobody any more; what remains does not wait for them.
+      await within(lastAnswersMs, lifecycle.settled());
       await network.stop("end");
       await hooks.stop(lastDeliveriesMs);
-      await Promise.all([postAuth.close(), ...methods.map((method) => method.close?.())]);
+      await within(lastAnswersMs, Promise.all([postAuth.close(), ...methods.map((method) => method.close?.())]));
       await store.close();
     },
   };
+}
+
+function within(ms: number, work: Promise<unknown>): Promise<unknown> {
+  return Promise.race([work, pause(ms, undefined, { ref: false })]);
 }

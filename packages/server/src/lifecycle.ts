@@ -29,7 +29,7 @@ export function createLifecycle(options: {
   /** Notes on an attempt that the pipeline allowed why it was refused after all. */
   refusedAfterwards: (attemptId: string, refusal: AfterRefusal) => Promise<void>;
   /** The deadlines of scripts and hooks together: the client is told at the outset how long it may take. */
-  longestWaitMs: () => number;
+  longestWaitMs: () => Promise<number>;
   /** How many attempts may be under way at once; more are told to come back. */
   mostAttempts: number;
   log: Log;
@@ -42,7 +42,7 @@ export function createLifecycle(options: {
       return refuse(request, { code: "too-busy", reason: "too many attempts are under way" });
     underWay += 1;
     try {
-      await driver.announceWait(request.tunnel, options.longestWaitMs());
+      await driver.announceWait(request.tunnel, await options.longestWaitMs());
       const decision = await pipeline.decide({ ...request, profileId: request.tunnel.profileId });
       if (decision.outcome === "deny") return await refuse(request, decision);
       if (decision.outcome === "challenge") return await ask(request, decision);

@@ -52,9 +52,21 @@ export function composeCommands(options: {
   live: () => Config;
   examine: () => Promise<Examination>;
 }): CommandTable {
-  const { store, accounts, directory, versions, clientConfigs, connections, hooks, pipeline } = options;
+  const { store, accounts, versions, clientConfigs, connections, hooks, pipeline } = options;
+  const endSessions = async (userId: string) => void (await store.sessions.end({ userId }));
+  const signedOut = async (userId: string, changed: boolean) => {
+    if (changed) await endSessions(userId);
+    return changed;
+  };
+  /** Whoever is signed in with a former password signs in again, at the next reconnect or renewal. */
+  const directory: Directory = {
+    ...options.directory,
+    setPassword: async (id, password) => signedOut(id, await options.directory.setPassword(id, password)),
+    adoptPassword: async (id, sha256) => signedOut(id, await options.directory.adoptPassword(id, sha256)),
+    removePassword: async (id) => signedOut(id, await options.directory.removePassword(id)),
+  };
   const endConnections = async (userId: string) => {
-    await store.sessions.end({ userId });
+    await endSessions(userId);
     return await connections.killAll({ userId }, { reason: "disabled", detail: `account ${userId}` });
   };
   const endDevice = (connectionId: string) =>
@@ -73,7 +85,17 @@ export function composeCommands(options: {
     families: [scriptSettings(versions)],
   });
   return joinTables(
-    userCommands({ accounts: store.accounts, directory, lookup: accounts, endConnections }),
+    userCommands({
+      accounts: store.accounts,
+      directory,
+      lookup: accounts,
+      endConnections,
+      revokeDevices: async (userId) => {
+        const valid = (await clientConfigs.list({ userId })).filter(({ revokedAt }) => revokedAt === null);
+        for (const { id } of valid) await clientConfigs.revoke(id);
+        return valid.length;
+      },
+    }),
     totpCommands({
       accounts: store.accounts,
       lookup: accounts,

@@ -25,8 +25,15 @@ export async function serve(configFile: string): Promise<number> {
     for (const signal of ["SIGTERM", "SIGINT"] as const) process.once(signal, resolve);
   });
   const daemon = await composeDaemon({ config, log });
-  process.on("SIGHUP", () => void reload(daemon, configFile, log));
+  let stopped = false;
+  const { promise, resolve: started } = Promise.withResolvers<void>();
+  let reloads = promise;
+  process.on("SIGHUP", () => {
+    // One after the other, so that the file as it is last is what holds at the end.
+    reloads = reloads.then(async () => (stopped ? undefined : await reload(daemon, configFile, log)));
+  });
   await daemon.start();
+  started();
   log.info({ file: config.file, dataDirectory: config.dataDirectory }, "ready");
   const signal = await stopping;
   log.info({ signal }, "stopping: every connection is ended");
@@ -34,6 +41,8 @@ export async function serve(configFile: string): Promise<number> {
     log.error({}, "not everything ended in time; what hooks were not yet told, they are told at the next start");
     process.exit(1);
   }, stopDeadlineMs).unref();
+  stopped = true;
+  await reloads;
   await daemon.stop();
   await unlock();
   log.info({}, "stopped");

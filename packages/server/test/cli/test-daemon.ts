@@ -155,7 +155,13 @@ export async function startTestDaemon() {
     return await configs.issueOpenVpn({ userId, kind, profile });
   };
   const commands = joinTables(
-    userCommands({ accounts: store.accounts, directory: accounts, lookup, endConnections }),
+    userCommands({
+      accounts: store.accounts,
+      directory: accounts,
+      lookup,
+      endConnections,
+      revokeDevices: async () => 0,
+    }),
     totpCommands({
       accounts: store.accounts,
       lookup,

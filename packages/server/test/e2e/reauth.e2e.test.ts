@@ -33,7 +33,7 @@ test("a renewed key is decided about again, without the hooks; whoever may no lo
   expect(await client.refused(60_000)).toBe(clientReasonOf("access-denied"));
   await until("the row to end", async () => {
     const [row] = await lab.json<ConnectionRow[]>(["connection", "log", "--user", "alice"]);
-    return row?.state === "ended";
+    return row?.state === "ended" && row.endReason === "rejected";
   });
   expect(await client.ping("10.42.0.1", { count: 1 })).toBe(false);
   const told = await lab.hook.called(({ environment }) => environment.VPN_EVENT === "D");

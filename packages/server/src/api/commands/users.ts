@@ -16,7 +16,7 @@ export type UserDetails = User & {
   effectiveProperties: Properties;
 };
 
-export type UserEnded = { id: string; endedConnections: number };
+export type UserEnded = { id: string; endedConnections: number; revokedClientConfigs?: number };
 
 /** Local accounts. Disabling and deleting end the account's connections too. */
 export function userCommands(deps: {
@@ -25,6 +25,8 @@ export function userCommands(deps: {
   lookup: Pick<AccountLookup, "resolve">;
   /** Ends a user's connections as `disabled`, and tells how many. */
   endConnections(userId: string): Promise<number>;
+  /** Makes the user's client configs useless, and tells how many. */
+  revokeDevices(userId: string): Promise<number>;
 }): CommandTable {
   const { accounts } = deps;
   const byName = z.strictObject({ name });
@@ -84,15 +86,17 @@ export function userCommands(deps: {
       },
     }),
     "user-delete": command({
-      summary: "Deletes an account with its properties, and ends its connections.",
+      summary: "Deletes an account with its properties, revokes its client configs, and ends its connections.",
       input: byName,
       run: async ({ name: id }): Promise<UserEnded> => {
         if (!(await accounts.deleteUser(id))) throw unknown(id);
-        return { id, endedConnections: await deps.endConnections(id) };
+        // Without an account the defaults hold, which may let auto-login devices in.
+        const revokedClientConfigs = await deps.revokeDevices(id);
+        return { id, revokedClientConfigs, endedConnections: await deps.endConnections(id) };
       },
     }),
     "user-password": command({
-      summary: "Sets an account's password.",
+      summary: "Sets an account's password; who is signed in with the old one signs in again.",
       input: z.strictObject({ name, password: secret }),
       run: async ({ name: id, password }) => {
         if (!(await deps.directory.setPassword(id, password))) throw unknown(id);

@@ -63,7 +63,10 @@ export function register(program: Command, cli: Cli): void {
     .action(async (name: string) => {
       cli.print(
         await cli.call<UserEnded>("user-delete", { name }),
-        ({ id, endedConnections }) => `Deleted user ${visible(id)}${ended(endedConnections)}.\n`,
+        ({ id, endedConnections, revokedClientConfigs = 0 }) =>
+          `Deleted user ${visible(id)}${ended(endedConnections)}${
+            revokedClientConfigs === 0 ? "" : `, and revoked ${revokedClientConfigs} client config(s)`
+          }.\n`,
       );
     });
   user
