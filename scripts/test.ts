@@ -2,7 +2,7 @@
  * Runs the checks and tests and closes with one line that counts them all: `N passed, N failed`.
  * `check`: types, lint and unit tests. `all`: end-to-end tests with real daemons too. Exit status 0 if all passed.
  */
-import { spawn } from "node:child_process";
+import { type ChildProcess, spawn } from "node:child_process";
 import { mkdir, readFile, rm } from "node:fs/promises";
 import { join, resolve } from "node:path";
 import { sweepDeadRuns } from "../packages/server/test/test-run.ts";
@@ -21,6 +21,8 @@ type Report = {
   testResults: { name: string; status: string; assertionResults: unknown[] }[];
 };
 
+let running: ChildProcess | undefined;
+
 /** Exit status of one of the installed tools, run under this Node; its output goes straight through. */
 function run(module: string, args: string[]): Promise<number> {
   return new Promise((finished) => {
@@ -28,6 +30,7 @@ function run(module: string, args: string[]): Promise<number> {
       cwd: root,
       stdio: ["ignore", "inherit", "inherit"],
     });
+    running = child;
     child.on("error", () => finished(1));
     child.on("close", (status) => finished(status ?? 1));
   });
@@ -70,6 +73,7 @@ if (which !== "check" && which !== "all") {
 }
 // Ctrl-C reaches the tools too; this waits for them to clean up, and counts.
 process.on("SIGINT", () => undefined);
+process.on("SIGTERM", () => running?.kill("SIGTERM"));
 await mkdir(join(root, ".build"), { recursive: true });
 const parts = [
   await step("types", "typescript/bin/tsc", ["-p", "."]),
