@@ -25,6 +25,7 @@ import { composeWeb, samlService } from "./compose/web.ts";
 import type { Config } from "./config/config.ts";
 import { Connections } from "./connections/connections.ts";
 import { startHousekeeping } from "./connections/housekeeping.ts";
+import { createPassage } from "./connections/passage.ts";
 import { reconcile } from "./connections/reconcile.ts";
 import type { Log } from "./core/log.ts";
 import { createOpenVpnDriver } from "./drivers/openvpn/openvpn-driver.ts";
@@ -116,14 +117,20 @@ export async function composeDaemon(options: {
 
   const driver = createOpenVpnDriver({ listeners: await openVpnListeners(config, authority), log });
   const network = composeNetwork({ config, accounts: store.accounts, log });
+  const passage = createPassage({
+    ledger: store.ledger,
+    network,
+    nodeNumber: node.number,
+    profile: profileOf,
+    device: (listener) => deviceOf(live, listener),
+  });
   const connections = new Connections({
     ledger: store.ledger,
     driver,
     nodeNumber: node.number,
     profile: profileOf,
     groupSubnets: () => groupSubnets(store.accounts),
-    network,
-    device: (listener) => deviceOf(live, listener),
+    passage,
     hooks,
     queued: hooks.wake,
     log,
@@ -131,10 +138,20 @@ export async function composeDaemon(options: {
   const lifecycle = createLifecycle({
     pipeline,
     connections,
+    passage,
     vetoes: hooks.vetoes,
     driver,
     reconcile: (listener, tunnels) =>
-      reconcile({ listener, tunnels, nodeNumber: node.number, ledger: store.ledger, connections, driver, log }),
+      reconcile({
+        listener,
+        tunnels,
+        nodeNumber: node.number,
+        ledger: store.ledger,
+        connections,
+        passage,
+        driver,
+        log,
+      }),
     changedMeanwhile: changedMeanwhile(store),
     keepSession: (session) => store.sessions.put(session),
     refusedAfterwards: async (attempt, refusal) => void (await store.attempts.refusedAfterwards(attempt, refusal)),
@@ -167,7 +184,7 @@ export async function composeDaemon(options: {
   });
 
   const startNetwork = async () => {
-    const clients = await connections.networkClients();
+    const clients = await passage.clients();
     await network.start({ profiles: networkProfiles(live), clients });
   };
 

@@ -1,8 +1,9 @@
 import type { ChangedMeanwhile } from "./auth/changed-meanwhile.ts";
 import type { Pipeline } from "./auth/pipeline.ts";
 import type { Connections } from "./connections/connections.ts";
+import type { Passage } from "./connections/passage.ts";
 import { withAttemptCode } from "./core/attempt-code.ts";
-import type { Connection } from "./core/connection.ts";
+import type { Connection, EndReason } from "./core/connection.ts";
 import type { Allow, Challenge, Deny } from "./core/decision.ts";
 import { clientReasonOf, type ErrorCode, SallyportError } from "./core/errors.ts";
 import type { Log } from "./core/log.ts";
@@ -19,6 +20,7 @@ import type { Vetoes } from "./hooks/veto.ts";
 export function createLifecycle(options: {
   pipeline: Pipeline;
   connections: Connections;
+  passage: Pick<Passage, "admission" | "open">;
   vetoes: Vetoes;
   driver: Driver;
   reconcile: DriverEvents["attached"];
@@ -34,7 +36,7 @@ export function createLifecycle(options: {
   mostAttempts: number;
   log: Log;
 }): { events: DriverEvents; settled(): Promise<void> } {
-  const { pipeline, connections, vetoes, driver, log } = options;
+  const { pipeline, connections, passage, vetoes, driver, log } = options;
   let underWay = 0;
 
   async function answer(request: AccessRequest): Promise<void> {
@@ -83,7 +85,7 @@ export function createLifecycle(options: {
         await connections.withdraw(connection, { reason: "rejected", detail: asked.reason });
         return await refuse(request, { ...asked, attemptId });
       }
-      await connections.letThrough(connection);
+      await passage.open(connection);
       await keepSession(decision);
       if (!(await connections.admit(connection, decision))) {
         await connections.withdraw(connection, { reason: "rejected", detail: "it ended while it was being admitted" });
@@ -99,7 +101,7 @@ export function createLifecycle(options: {
 
   async function tellYes(request: AccessRequest, connection: Connection): Promise<void> {
     try {
-      await driver.admit(request.tunnel, { kind: "connect", ...connections.admission(connection) });
+      await driver.admit(request.tunnel, { kind: "connect", ...passage.admission(connection) });
       log.info({ connection: connection.id, user: connection.userId, attempt: connection.attemptId }, "admitted");
     } catch (error) {
       await connections.notAdmitted(connection, error);
@@ -125,6 +127,9 @@ export function createLifecycle(options: {
       observed("why an attempt was refused", options.refusedAfterwards(attemptId, refusal));
     }
     log.info({ ...request.tunnel, user: request.username, code, reason }, "refused");
+    // Somebody who is in is ended by this.
+    if (request.kind === "reauth")
+      await connections.endsAs(request.tunnel, { reason: endReasonOf(code), detail: reason });
     const retry = code === "too-busy" || code === "address-in-use" ? { retryAfterSeconds: 5 } : {};
     const { kind, tunnel } = request;
     const tell = () =>
@@ -156,6 +161,18 @@ export function createLifecycle(options: {
 
 type AfterRefusal = { code: ErrorCode; reason: string; clientReason: string };
 type Refusal = { code: ErrorCode; reason: string; clientReason?: string | null; attemptId?: string } | Deny;
+
+/** Why a connection ends whose renewed sign-in was denied. */
+function endReasonOf(code: ErrorCode): EndReason {
+  if (code === "session-expired") return "expired";
+  const withdrawn: readonly ErrorCode[] = [
+    "account-disabled",
+    "access-denied",
+    "certificate-revoked",
+    "certificate-expired",
+  ];
+  return withdrawn.includes(code) ? "disabled" : "rejected";
+}
 
 /** As long as a question waits for its answer. */
 const answerWaitMs = 5 * 60_000;

@@ -52,14 +52,16 @@ function fixedAddress(options: Parameters<typeof addressWishes>[0]): string | nu
   if (address === undefined)
     throw new SallyportError("address-invalid", `conn_ip ${JSON.stringify(text)} is no address`);
   const pools = [...poolsOf(group, profile, familyOf(address)), ...groupSubnets];
-  const pool = pools.find((range) => rangeHolds(range, address));
-  if (pool === undefined) {
+  const holding = pools.filter((range) => rangeHolds(range, address));
+  if (holding.length === 0) {
     throw new SallyportError(
       "address-invalid",
       `conn_ip ${address} lies outside every group subnet and the profile's range`,
     );
   }
-  if (!mayBeHeld(pool, address)) {
+  // A group's subnet may lie within the range, and its first address is the server's too.
+  const pool = holding.find((range) => !mayBeHeld(range, address));
+  if (pool !== undefined) {
     throw new SallyportError(
       "address-invalid",
       `conn_ip ${address} is the server's, network's or broadcast address of ${pool.cidr}`,

@@ -4,15 +4,13 @@ import type { Allow } from "../core/decision.ts";
 import { type ErrorCode, SallyportError } from "../core/errors.ts";
 import type { Log } from "../core/log.ts";
 import type { AccessRequest, Traffic, Tunnel } from "../core/vpn-event.ts";
-import type { Admission, Driver } from "../drivers/driver.ts";
-import { type Network, type NetworkClient, networkClient } from "../network/network.ts";
+import type { Driver } from "../drivers/driver.ts";
 import type { Ledger, Reserved } from "../store/store.ts";
-import { assignment } from "./addresses.ts";
+import type { Passage } from "./passage.ts";
 import { persist } from "./persist.ts";
 import { type ConnectionProfile, tunnelOf, tunnelText } from "./profile.ts";
 import { Releases } from "./releases.ts";
 import { refusalText, reservationOf } from "./reservation.ts";
-import { routesAndDns } from "./routes.ts";
 
 export type ConnectionsOptions = {
   ledger: Ledger;
@@ -21,9 +19,8 @@ export type ConnectionsOptions = {
   profile: (id: string) => ConnectionProfile | undefined;
   /** Subnets of all groups, which the profiles' ranges leave to their members. */
   groupSubnets: () => Promise<AddressRange[]>;
-  network: Pick<Network, "admit" | "release" | "restore">;
-  /** The network interface of a listener; null where it is not ours to know (an attached server). */
-  device: (listener: { profileId: string; listener: string }) => string | null;
+  /** Closes what was opened to a client. */
+  passage: Pick<Passage, "close">;
   /** Hooks whose connect is queued at admission, and hooks that want to hear of the end. */
   hooks: { observers: () => readonly string[]; subscribers: () => readonly string[] };
   /** Deliveries were queued. */
@@ -72,25 +69,6 @@ export class Connections {
         return { refused: reserved.refused, reason: refusalText(reserved) };
       }
     }
-  }
-
-  /** What the VPN daemon is told to give the client. */
-  admission(connection: Connection): Omit<Admission, "kind"> {
-    const profile = this.#options.profile(connection.profileId);
-    if (profile === undefined) throw new SallyportError("internal", `there is no profile ${connection.profileId}`);
-    const { ipv4, ipv6, properties, group } = connection;
-    return {
-      ipv4: assignment(ipv4, group, profile),
-      ipv6: assignment(ipv6, group, profile),
-      ...routesAndDns({ properties, group, profile }),
-    };
-  }
-
-  /** The machine lets this client's packets through, and nobody else's from its address. Errors: `network-failed`. */
-  async letThrough(connection: Connection): Promise<void> {
-    const device = this.#options.device(connection);
-    if (device === null) return;
-    await this.#options.network.admit(networkClient(connection, this.admission(connection), device));
   }
 
   /** The row becomes admitted. False where it ended while the hooks were asked. */
@@ -149,6 +127,12 @@ export class Connections {
         : (this.#endingAll ?? { reason: "client", detail: null });
     await this.#end(id, this.#ending.get(id) ?? otherwise, counts, true, "end");
     this.#forget(tunnel, id);
+  }
+
+  /** The daemon is about to be told to end this tunnel, and why; its own word that it is gone follows. */
+  async endsAs(tunnel: Tunnel, end: End): Promise<void> {
+    const id = await this.#idOf(tunnel);
+    if (id !== undefined) this.#ending.set(id, end);
   }
 
   /** Ends a connection from our side. The daemon's own word, with the last counts, is waited for within a bound. */
@@ -221,25 +205,6 @@ export class Connections {
     else await ledger.traffic([{ id: connection.id, ...counts }]);
   }
 
-  /** After an attach: exactly those who are connected there are let through. */
-  async restoreNetwork(listener: { profileId: string; listener: string }): Promise<void> {
-    const device = this.#options.device(listener);
-    if (device === null) return;
-    await this.#options.network.restore(device, await this.networkClients(listener));
-  }
-
-  /** Everybody who is connected, as the network needs to know them. */
-  async networkClients(where: { profileId?: string; listener?: string } = {}): Promise<NetworkClient[]> {
-    const { ledger, nodeNumber, profile } = this.#options;
-    const rows = await ledger.unfinished({ nodeNumber, ...where });
-    return rows.flatMap((connection) => {
-      const device = this.#options.device(connection);
-      const connected = connection.state === "admitted" || connection.state === "open";
-      if (device === null || !connected || profile(connection.profileId) === undefined) return [];
-      return [networkClient(connection, this.admission(connection), device)];
-    });
-  }
-
   /** A row whose tunnel was not there after an attach: it ends, its addresses are free. */
   async lost(connection: Connection, end: End): Promise<void> {
     await this.#end(connection.id, this.#ending.get(connection.id) ?? end, null, true);
@@ -276,7 +241,7 @@ export class Connections {
     const at = new Date().toISOString();
     const subscribers = this.#options.hooks.subscribers();
     // Before the address can be somebody else's.
-    if (release) await this.#options.network.release(id);
+    if (release) await this.#options.passage.close(id);
     const { ledger, log } = this.#options;
     const ending = { at, ...end, counts, release, subscribers };
     const ended = await persist(log, "end", () => ledger.end(id, ending), patience);

@@ -4,6 +4,7 @@ import type { LiveTunnel } from "../core/vpn-event.ts";
 import type { Driver } from "../drivers/driver.ts";
 import type { Ledger } from "../store/store.ts";
 import type { Connections } from "./connections.ts";
+import type { Passage } from "./passage.ts";
 
 /**
  * Holds the ledger against what a VPN daemon really has, after each attach. A tunnel is recognised by the address it
@@ -15,7 +16,8 @@ export async function reconcile(options: {
   tunnels: readonly LiveTunnel[];
   nodeNumber: number;
   ledger: Pick<Ledger, "unfinished">;
-  connections: Pick<Connections, "adopt" | "lost" | "restoreNetwork">;
+  connections: Pick<Connections, "adopt" | "lost">;
+  passage: Pick<Passage, "restore">;
   driver: Pick<Driver, "disconnect">;
   log: Log;
 }): Promise<void> {
@@ -43,7 +45,7 @@ export async function reconcile(options: {
     log.warn({ ...tunnel, commonName }, "a tunnel that the ledger does not know was ended");
     await options.driver.disconnect(tunnel, { mayReturn: true, clientReason: null });
   }
-  await connections.restoreNetwork(where);
+  await options.passage.restore(where);
   log.info({ ...where, kept: found.length, ended: missing.length }, "held the ledger against the VPN daemon");
 }
 

@@ -3,6 +3,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
 import { Connections } from "../../src/connections/connections.ts";
+import { createPassage, type Passage } from "../../src/connections/passage.ts";
 import { reconcile } from "../../src/connections/reconcile.ts";
 import { parseRange } from "../../src/core/address-range.ts";
 import type { Connection } from "../../src/core/connection.ts";
@@ -18,6 +19,7 @@ const listener = { profileId: "office", listener: "udp/1194" };
 let directory: string;
 let store: Store;
 let connections: Connections;
+let passage: Passage;
 let disconnected: Tunnel[];
 /** Whom the machine lets through, on which device. */
 const through = new Map<string, string>();
@@ -38,7 +40,29 @@ afterEach(async () => {
   await rm(directory, { recursive: true });
 });
 
+const profile = (id: string) => ({
+  id,
+  ranges: { ipv4: parseRange("10.42.0.0/29") ?? null, ipv6: null },
+  routes: [],
+  dns: [],
+  sessionExpiryMs: null,
+});
+
 function restarted(): Connections {
+  passage = createPassage({
+    ledger: store.ledger,
+    network: {
+      admit: async ({ connectionId, device }) => void through.set(connectionId, device),
+      release: async (connectionId) => void through.delete(connectionId),
+      restore: async (_device, clients) => {
+        through.clear();
+        for (const { connectionId, device } of clients) through.set(connectionId, device);
+      },
+    },
+    nodeNumber: 0,
+    profile,
+    device: () => "tun-test",
+  });
   return new Connections({
     ledger: store.ledger,
     driver: {
@@ -48,23 +72,9 @@ function restarted(): Connections {
       },
     },
     nodeNumber: 0,
-    profile: (id) => ({
-      id,
-      ranges: { ipv4: parseRange("10.42.0.0/29") ?? null, ipv6: null },
-      routes: [],
-      dns: [],
-      sessionExpiryMs: null,
-    }),
+    profile,
     groupSubnets: async () => [],
-    network: {
-      admit: async ({ connectionId, device }) => void through.set(connectionId, device),
-      release: async (connectionId) => void through.delete(connectionId),
-      restore: async (_device, clients) => {
-        through.clear();
-        for (const { connectionId, device } of clients) through.set(connectionId, device);
-      },
-    },
-    device: () => "tun-test",
+    passage,
     hooks: { observers: () => ["observer"], subscribers: () => ["veto", "observer"] },
     queued: () => {},
     log: silent,
@@ -105,7 +115,7 @@ async function opened(key: string, { commonName = `cn-${key}`, properties = {} }
 
 async function admitted(key: string, options = {}): Promise<Connection> {
   const connection = await opened(key, options);
-  await connections.letThrough(connection);
+  await passage.open(connection);
   expect(await connections.admit(connection, decision())).toBe(true);
   await connections.established({ ...listener, key });
   return connection;
@@ -141,6 +151,14 @@ describe("a connection", () => {
     expect(await connections.kill(id, { reason: "admin", detail: "by root" })).toBe(true);
     expect(await row(id)).toMatchObject({ endReason: "admin", endDetail: "by root", bytesIn: 7, bytesOut: 9 });
     expect(await connections.kill(id, { reason: "admin", detail: null })).toBe(false);
+  });
+
+  it("ends as it was said that it would, when its renewed sign-in is denied", async () => {
+    const { id } = await admitted("a");
+    const tunnel = { ...listener, key: "a" };
+    await connections.endsAs(tunnel, { reason: "expired", detail: "the session expired" });
+    await connections.gone(tunnel, { bytesIn: 1, bytesOut: 2 });
+    expect(await row(id)).toMatchObject({ endReason: "expired", endDetail: "the session expired", bytesIn: 1 });
   });
 
   it("is node-lost when the daemon died, with the last polled counts", async () => {
@@ -287,6 +305,7 @@ describe("after an attach", () => {
       nodeNumber: 0,
       ledger: store.ledger,
       connections,
+      passage,
       driver: { disconnect: async (tunnel) => void disconnected.push(tunnel) },
       log: silent,
     });

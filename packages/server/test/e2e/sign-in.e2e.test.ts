@@ -164,7 +164,7 @@ describe("a session", () => {
     await until("the end", async () => (await rows("alice")).some((row) => row.endReason === "expired"), {
       deadlineMs: 60_000,
     });
-    await until("the second connection", () => client.timesConnected() === 2, { deadlineMs: 60_000 });
+    await until("another connection", () => client.timesConnected() > 1, { deadlineMs: 60_000 });
     expect(client.asked().filter((one) => one.kind === "credentials").length).toBeGreaterThan(1);
     await lab.succeed(["property", "delete", "--user", "alice", "prop_expire"]);
     await client.stop();
