@@ -22,6 +22,11 @@ export function forScripts(properties: Properties): Properties {
   return Object.fromEntries(Object.entries(properties).filter(([key]) => !ownNotes.has(key)));
 }
 
+/** What must not be read anywhere, such as the secret of an authenticator. */
+export function secretValues(properties: Properties): string[] {
+  return Object.entries(properties).flatMap(([key, value]) => (secretProperties.has(key) ? [value] : []));
+}
+
 /** The same properties with the values of those that hold secrets masked, for records, logs and listings. */
 export function maskSecrets(properties: Properties): Properties {
   return Object.fromEntries(

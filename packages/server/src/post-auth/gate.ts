@@ -1,5 +1,7 @@
 import type { Log } from "../core/log.ts";
 import type { PostAuth, PostAuthContext, PostAuthInput, PostAuthVerdict } from "../core/post-auth.ts";
+import { secretValues } from "../core/properties.ts";
+import { Secret } from "../core/secret.ts";
 import type { ScriptStore, SettingStore } from "../store/store.ts";
 import { type ChainInput, type ChainOutcome, type ChainQuestion, runChain } from "./chain.ts";
 import { type ActiveScript, createGeneration, type Generation } from "./generation.ts";
@@ -96,7 +98,9 @@ export function createPostAuth(options: {
       runChain({ scripts: generation.chain, input, deadlineMs: deadlineMs(), ...continuing(context) }),
     );
     const { password, static_response } = input.authcred;
-    return maskSecretsOf([password, static_response, context.answer?.response], verdict(verdictOf(outcome, input)));
+    const held = secretValues(input.authret.proplist).map((value) => new Secret(value));
+    const known = [password, static_response, context.answer?.response, ...held];
+    return maskSecretsOf(known, verdict(verdictOf(outcome, input)));
   }
 
   return {

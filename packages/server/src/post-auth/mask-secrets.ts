@@ -14,6 +14,7 @@ export function maskSecretsOf(known: readonly (Secret | undefined)[], verdict: P
   return {
     ...verdict,
     reason: mask(verdict.reason),
+    clientReason: verdict.clientReason === null ? null : mask(verdict.clientReason),
     printed: mask(verdict.printed),
     traceback: verdict.traceback === null ? null : mask(verdict.traceback),
     warnings: verdict.warnings.map(mask),

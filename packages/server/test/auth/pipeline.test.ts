@@ -325,6 +325,14 @@ describe("the auth pipeline", () => {
     expect(await decide(request())).toMatchObject({ code: "store-unavailable" });
   });
 
+  it("records that a script changed a secret property, and not to what", async () => {
+    const script: Options["script"] = () => ({ properties: { pvt_google_auth_secret: "JBSWY3DPEHPK3PXP" } });
+    const { decide, attempts } = pipeline({ script });
+    expect(await decide(request())).toMatchObject({ outcome: "allow" });
+    expect(JSON.stringify(attempts)).toContain("pvt_google_auth_secret");
+    expect(JSON.stringify(attempts)).not.toContain("JBSWY3DPEHPK3PXP");
+  });
+
   it("records no secret", async () => {
     const { decide, attempts } = pipeline({
       users: { alice: { password: "right-password", properties: { pvt_google_auth_secret: "TOTPSECRET" } } },

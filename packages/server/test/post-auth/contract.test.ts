@@ -130,6 +130,15 @@ test("a script gets the password only where it sets RETAIN_PASSWORD, and what it
   expect(JSON.stringify(verdict)).not.toMatch(/hunter22|424242/);
 });
 
+test("an authenticator's secret among the properties is masked in what a script prints and tells the person", async () => {
+  await using under = await bench();
+  const authret = { proplist: { pvt_google_auth_secret: "JBSWY3DPEHPK3PXP" } };
+  await under.live("script", scriptOf("print(authret)\nauthret['client_reason'] = str(authret['proplist'])"));
+  const { printed, clientReason } = await under.gate.decide(inputOf({ authret }));
+  expect(printed).toContain("'pvt_google_auth_secret': '[secret]'");
+  expect(clientReason).not.toContain("JBSWY3DPEHPK3PXP");
+});
+
 test("the answer to a challenge comes back to the script that asked, and its state with it", async () => {
   await using under = await bench();
   await under.live(

@@ -115,5 +115,6 @@ function changesBetween(before: Properties, after: Properties): Record<string, [
   const keys = new Set([...Object.keys(before), ...Object.keys(after)]);
   const changed = [...keys].filter((key) => before[key] !== after[key]);
   if (changed.length === 0) return null;
-  return Object.fromEntries(changed.map((key) => [key, [before[key] ?? null, after[key] ?? null]]));
+  const [shownBefore, shownAfter] = [maskSecrets(before), maskSecrets(after)];
+  return Object.fromEntries(changed.map((key) => [key, [shownBefore[key] ?? null, shownAfter[key] ?? null]]));
 }
