@@ -56,6 +56,7 @@ describe("addressWishes", () => {
     ["the network address", "10.42.0.0"],
     ["the broadcast address", "10.42.15.255"],
     ["a group's gateway", "10.50.0.1"],
+    ["the gateway of a group's subnet within the range", "10.42.8.1"],
     ["with a newline", "10.42.0.9\n"],
   ])("refuses conn_ip that is %s", (_what, conn_ip) => {
     expect(() => wishes({ conn_ip }, eng)).toThrow(expect.objectContaining({ code: "address-invalid" }));
