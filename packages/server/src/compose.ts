@@ -57,8 +57,10 @@ export async function composeDaemon(options: {
   log: Log;
   /** How many attempts may be under way at once; beyond that clients are told to come back. */
   mostAttempts?: number;
+  /** The program of managed listeners. */
+  openVpnProgram?: string;
 }): Promise<Daemon> {
-  const { config, log, mostAttempts = usualMostAttempts } = options;
+  const { config, log, mostAttempts = usualMostAttempts, openVpnProgram } = options;
   const { dataDirectory } = config;
   // Others may pass through, to the directories that are theirs: scripts and hooks may run as accounts of their own.
   await mkdir(dataDirectory, { recursive: true, mode: 0o711 });
@@ -115,7 +117,7 @@ export async function composeDaemon(options: {
     log,
   });
 
-  const driver = createOpenVpnDriver({ listeners: await openVpnListeners(config, authority), log });
+  const driver = createOpenVpnDriver({ listeners: await openVpnListeners(config, authority, openVpnProgram), log });
   const network = composeNetwork({ config, accounts: store.accounts, log });
   const passage = createPassage({
     ledger: store.ledger,

@@ -9,11 +9,12 @@ import type { AttachedListenerOptions, OpenVpnListenerOptions } from "../drivers
 export async function openVpnListeners(
   config: Config,
   authority: Authority,
+  program?: string,
 ): Promise<(OpenVpnListenerOptions | AttachedListenerOptions)[]> {
   const ipv6 = await exists("/proc/net/if_inet6");
   const attached = config.profiles.flatMap((profile) => attachedListener(profile, config));
   const managed = (
-    await Promise.all(config.profiles.map((profile) => listenersOf(profile, config, authority, ipv6)))
+    await Promise.all(config.profiles.map((profile) => listenersOf(profile, { config, authority, ipv6, program })))
   ).flat();
   return [...managed, ...attached];
 }
@@ -38,10 +39,9 @@ export function certificatesOf(profile: ProfileConfig | undefined): "any" | "our
 
 async function listenersOf(
   profile: ProfileConfig,
-  config: Config,
-  authority: Authority,
-  ipv6: boolean,
+  options: { config: Config; authority: Authority; ipv6: boolean; program: string | undefined },
 ): Promise<OpenVpnListenerOptions[]> {
+  const { config, authority, ipv6, program } = options;
   const { id, tunnel, ranges } = profile;
   if (tunnel.protocol !== "openvpn" || tunnel.mode !== "managed") return [];
   const directory = join(config.dataDirectory, "openvpn", id);
@@ -60,6 +60,7 @@ async function listenersOf(
     // How long a session lasts is the pipeline's to say (prop_expire): the daemon's tokens do not expire by themselves.
     sessionTokens: { lifetimeSeconds: 0, secretFile },
     ipv6,
+    ...(program !== undefined && { program }),
   }));
 }
 
