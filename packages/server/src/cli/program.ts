@@ -1,5 +1,6 @@
 import { Command, CommanderError } from "commander";
 import { findConfigFile, standardConfigFile } from "../config/paths.ts";
+import { version } from "../core/version.ts";
 import type { Cli, CliIo } from "./cli.ts";
 import { UsageError } from "./failure.ts";
 import { visibleLines } from "./for-people.ts";
@@ -62,6 +63,7 @@ export async function buildProgram(cli: Cli, isWanted: (group: string) => boolea
     .description("The programmable gate for OpenVPN and WireGuard.")
     .option("--config <file>", `configuration file (default $SALLYPORT_CONFIG, then ${standardConfigFile})`)
     .option("--json", "print JSON")
+    .version(version, "--version", "print the version")
     .exitOverride()
     .configureOutput({
       writeOut: (text) => cli.io.stdout.write(text),
