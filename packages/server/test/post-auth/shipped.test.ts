@@ -22,6 +22,7 @@ afterAll(() => scripts[Symbol.asyncDispose]());
 test("the scripts that are shipped are there", () => {
   expect(names).toEqual([
     "client-floor",
+    "duo",
     "hardware-address",
     "host-check",
     "ldap-groups",
@@ -48,11 +49,16 @@ describe.each(names)("%s", (name) => {
     const cases = readCases(await read(`${name}.cases.yaml`));
     const results = await runCases({ host, hostWith, cases, deadlineMs: 20_000 });
     expect(results.map((one) => [one.name, one.differences])).toEqual(results.map((one) => [one.name, []]));
-    for (const { passed, error } of results) expect({ passed, error }).toEqual({ passed: true, error: null });
+    for (const [index, { passed, error }] of results.entries()) {
+      const isExpected = cases[index]?.expect?.error !== undefined;
+      expect({ passed, error: isExpected ? null : error }).toEqual({ passed: true, error: null });
+    }
     // Cases that admit everybody, or nobody, would prove little.
     expect(new Set(results.map(({ status }) => status))).toEqual(new Set([0, 1]));
   });
 });
+
+const duo = { apiHost: "api.example.org", integrationKey: "DI0123456789", secretKey: "0123456789abcdef" };
 
 test.each([
   ["hardware-address", { registration: "auto" }, /registration must be "automatic" or "manual"/],
@@ -63,6 +69,14 @@ test.each([
   ["client-floor", { minimum: { all: { IV_VER: "new" } } }, /"new" is no version/],
   ["host-check", {}, /programs is empty/],
   ["host-check", { programs: { win: { AV: ">4,1" } } }, />4,1" is no range of versions/],
+  ["duo", {}, /apiHost is empty/],
+  ["duo", { ...duo, apiHost: "https://api.example.org/" }, /apiHost must be a host name/],
+  ["duo", { ...duo, secretKey: "[secret]" }, /secretKey is not as Duo's admin panel shows it/],
+  ["duo", { ...duo, failMode: "open" }, /failMode must be "safe" or "secure"/],
+  ["duo", { ...duo, digest: "md5" }, /digest must be "sha512" or "sha1"/],
+  ["duo", { ...duo, userName: "alice" }, /userName must hold/],
+  ["duo", { ...duo, answerWithinMs: 1 }, /answerWithinMs must be from 100/],
+  ["duo", { ...duo, caPem: "none" }, /its settings are not right/],
   ["working-hours", { hours: { monday: "08:00-18:00" } }, /"monday" is no day; there are sun, mon/],
   ["working-hours", { hours: { mon: "8-18" } }, /"8-18" are no hours/],
   ["working-hours", { hours: { mon: "08:00-24:30" } }, /are no hours/],
@@ -166,6 +180,7 @@ describe("enabling one", () => {
     const list = await shipped.list();
     expect(list.map(({ id, storedVersion, isCurrent }) => [id, storedVersion, isCurrent])).toEqual([
       ["client-floor", 1, true],
+      ["duo", null, false],
       ["hardware-address", null, false],
       ["host-check", 1, false],
       ...["ldap-groups", "radius-groups", "saml-groups", "source-networks", "working-hours"].map((id) => [
