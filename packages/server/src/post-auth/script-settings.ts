@@ -24,3 +24,18 @@ export function readSettings(text: string | undefined): ScriptSettings {
 export function settingsOf(settings: Pick<SettingStore, "get">): (script: string) => Promise<string | undefined> {
   return (script) => settings.get(settingsKey(script));
 }
+
+const secretName = /secret|password|token/i;
+const masked = "[secret]";
+
+/** The settings as they may be listed: what is named a secret, a password or a token is masked, however deep. */
+export function maskSettings(settings: ScriptSettings): ScriptSettings {
+  return Object.fromEntries(Object.entries(settings).map(([name, value]) => [name, maskValue(name, value)]));
+}
+
+function maskValue(name: string, value: unknown): unknown {
+  if (value === "" || value === null) return value;
+  if (secretName.test(name)) return masked;
+  if (Array.isArray(value)) return value.map((one) => maskValue("", one));
+  return typeof value === "object" ? maskSettings(value as ScriptSettings) : value;
+}

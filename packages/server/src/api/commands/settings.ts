@@ -1,6 +1,7 @@
 import { z } from "zod";
 import { authMethods } from "../../core/credentials.ts";
 import { SallyportError } from "../../core/errors.ts";
+import { maskSettings, readSettings } from "../../post-auth/script-settings.ts";
 import type { SettingStore } from "../../store/store.ts";
 import { type CommandTable, command } from "../command.ts";
 import { key, text } from "../input.ts";
@@ -29,6 +30,7 @@ const allowed: Readonly<Record<string, readonly string[]>> = {
 };
 
 const secretKey = /(^|[._])(password|passwd|pw|bind_pw|secret|private_key)$/;
+const scriptSettingsKey = /^post_auth\..+\.settings$/;
 
 /** Access-Server-named settings. Listings mask secrets; asking for one by name shows it. */
 export function settingCommands(deps: {
@@ -110,7 +112,19 @@ export function checkSetting(key: string, value: string): void {
 
 /** The value as it may be shown: a secret is masked. */
 export function shownSetting(key: string, value: string): string {
+  if (scriptSettingsKey.test(key)) return shownScriptSettings(value);
   return secretKey.test(key) ? "[secret]" : value;
+}
+
+/** As they are written where nothing has to be masked. */
+function shownScriptSettings(text: string): string {
+  try {
+    const settings = readSettings(text);
+    const shown = JSON.stringify(maskSettings(settings));
+    return shown === JSON.stringify(settings) ? text : shown;
+  } catch {
+    return "[secret]"; // not a JSON object: nobody knows what is in it
+  }
 }
 
 function shown(wanted: string, value: string): Setting {

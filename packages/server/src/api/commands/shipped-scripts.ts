@@ -1,4 +1,5 @@
 import { z } from "zod";
+import { maskSettings } from "../../post-auth/script-settings.ts";
 import type { ListedShipped, ShippedScripts } from "../../post-auth/shipped.ts";
 import type { ListedSettings, ListedVersion, ScriptVersions } from "../../post-auth/versions.ts";
 import { type CommandTable, command } from "../command.ts";
@@ -30,15 +31,19 @@ export function shippedScriptCommands(deps: {
         }),
     }),
     "post-auth-settings": command({
-      summary: "A script's settings: its defaults, what is set, and what is in force.",
+      summary: "A script's settings: its defaults, what is set, and what is in force; secrets are masked.",
       input: z.strictObject({ name }),
-      run: async (input): Promise<ListedSettings> => await scripts.settings(input.name),
+      run: async (input): Promise<ListedSettings> => shown(await scripts.settings(input.name)),
     }),
     "post-auth-configure": command({
       summary: "Sets all settings of a script, a JSON object, in force at once; without any, its defaults hold.",
       input: z.strictObject({ name, settings: text.optional() }),
       run: async ({ name: wanted, settings }): Promise<ListedSettings> =>
-        await scripts.configure({ name: wanted, settings }),
+        shown(await scripts.configure({ name: wanted, settings })),
     }),
   };
+}
+
+function shown({ id, defaults, set, inForce }: ListedSettings): ListedSettings {
+  return { id, defaults: maskSettings(defaults), set: maskSettings(set), inForce: maskSettings(inForce) };
 }
