@@ -2,12 +2,17 @@ import { createHmac } from "node:crypto";
 import { readFile } from "node:fs/promises";
 import { join } from "node:path";
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test } from "vitest";
+import { Secret } from "../../src/core/secret.ts";
+import { createShippedScripts } from "../../src/post-auth/shipped.ts";
+import { createScriptVersions } from "../../src/post-auth/versions.ts";
 import type { ScriptHost, ScriptReturn } from "../../src/runner/runner.ts";
 import { callOf, until } from "../runner/script-calls.ts";
 import { type TypeScriptScripts, typeScriptScripts } from "../runner/typescript/typescript-scripts.ts";
 import { certificateFor, type DuoAnswer, type DuoServer, faultOf, keys, startDuo } from "./duo-server.ts";
+import { bench, inputOf } from "./scripts-under-test.ts";
 
-const text = await readFile(join(import.meta.dirname, "../../../sdk/scripts/duo.ts"), "utf8");
+const directory = join(import.meta.dirname, "../../../sdk/scripts");
+const text = await readFile(join(directory, "duo.ts"), "utf8");
 
 let scripts: TypeScriptScripts;
 let certificate: Awaited<ReturnType<typeof certificateFor>>;
@@ -297,6 +302,33 @@ describe("who is not asked", () => {
     expect(await host.call(callOf({ state }))).toMatchObject({ value: { status: 1 } });
     expect(await host.call(callOf({ attributes: { reauth: true } }))).toMatchObject({ value: { status: 1 } });
   });
+});
+
+test("it is activated with its own cases, asks and decides as one of the live scripts, and its outage is one", async () => {
+  factorAnswers(yes);
+  await using under = await bench();
+  const { store, settings, loaders, gate } = under;
+  const versions = createScriptVersions({
+    scripts: store,
+    settings,
+    loaders,
+    deadlineMs: () => 20_000,
+    applied: gate.reload,
+  });
+  const shipped = createShippedScripts({ directory, versions });
+  const set = JSON.stringify({ apiHost: duo.apiHost, caPem: duo.caPem, ...keys });
+  await shipped.add({ name: "duo", settings: set, by: "root" });
+  await versions.activate({ name: "duo" });
+  expect(duo.asked).toEqual([]);
+  const { outcome, question } = await gate.decide(inputOf());
+  expect({ outcome, text: question?.text }).toEqual({
+    outcome: "challenge",
+    text: "Enter a passcode, or: push, phone",
+  });
+  const answer = { resume: question?.resume, response: new Secret("push") };
+  expect(await gate.decide(inputOf(), { answer })).toMatchObject({ outcome: "allow" });
+  await duo.close();
+  expect(await gate.decide(inputOf())).toMatchObject({ outcome: "deny", code: "script-failed" });
 });
 
 test.each([
