@@ -136,7 +136,8 @@ export function createLifecycle(options: {
       driver
         .refuse(tunnel, { kind, reason, clientReason: clientText, ...retry })
         .catch((error: unknown) => log.warn({ ...tunnel, error }, "a refusal did not reach the VPN daemon"));
-    await (kind === "reauth" ? connections.dismiss(tunnel, reason, tell) : tell());
+    const end = { reason: code === "session-expired" ? "expired" : "rejected", detail: reason } as const;
+    await (kind === "reauth" ? connections.dismiss(tunnel, end, tell) : tell());
   }
 
   const unfinished = new Set<Promise<void>>();

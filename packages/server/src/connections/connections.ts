@@ -141,9 +141,9 @@ export class Connections {
   }
 
   /** One that asked to stay may not. Where the daemon cannot be told now, its tunnel ends at the next attach. */
-  async dismiss(tunnel: Tunnel, detail: string, tell: () => Promise<void>): Promise<void> {
+  async dismiss(tunnel: Tunnel, end: End, tell: () => Promise<void>): Promise<void> {
     const id = await this.#idOf(tunnel);
-    if (id === undefined || !(await this.#kill(id, { reason: "rejected", detail }, tell))) await tell();
+    if (id === undefined || !(await this.#kill(id, end, tell))) await tell();
   }
 
   async #kill(id: string, end: End, tell: (connection: Connection) => Promise<void>): Promise<boolean> {

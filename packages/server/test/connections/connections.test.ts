@@ -170,7 +170,8 @@ describe("a connection", () => {
 
   it("ends as rejected when it may not stay at a renewal, with the reason and the daemon's last counts", async () => {
     const { id } = await admitted("1:0");
-    await connections.dismiss({ ...listener, key: "1:0" }, "the account is disabled", async () => {
+    const end = { reason: "rejected", detail: "the account is disabled" } as const;
+    await connections.dismiss({ ...listener, key: "1:0" }, end, async () => {
       void connections.gone({ ...listener, key: "1:0" }, { bytesIn: 7, bytesOut: 9 });
     });
     const reason = { endReason: "rejected", endDetail: "the account is disabled" };

@@ -158,7 +158,8 @@ describe("a session", () => {
   });
 
   test("ends at prop_expire, and the token is refused afterwards: the person is asked again", async () => {
-    await lab.succeed(["property", "set", "--user", "alice", "prop_expire", "8"]);
+    // Looked at every 5 s: before the first key is renewed after 10 s, which would be refused in another way.
+    await lab.succeed(["property", "set", "--user", "alice", "prop_expire", "3"]);
     const client = await askedClient(lab, { ovpnText: await lab.issue("alice"), person: person() });
     await client.connected();
     await until("the end", async () => (await rows("alice")).some((row) => row.endReason === "expired"), {
