@@ -49,10 +49,14 @@ async function open(lab: Lab, state?: string): Promise<ConnectionRow[]> {
 const of = (clients: Map<string, Client>, names: readonly string[]) =>
   names.map((name) => clients.get(name)).filter((client) => client !== undefined);
 
-/** Every client pings the server through its tunnel; the names of those that could not. */
+/** Every client pings the server through its tunnel; those that could not, with what ping and openvpn said. */
 async function unreachable(clients: Map<string, Client>, names: readonly string[]): Promise<string[]> {
-  const answers = await inParallel(names, 10, async (name) => (await clients.get(name)?.ping("10.42.0.1")) ?? false);
-  return names.filter((_, i) => !answers[i]);
+  const answers = await inParallel(names, 10, async (name) => {
+    const client = clients.get(name);
+    const answered = await client?.ping("10.42.0.1");
+    return answered ? "" : `${name}: ${client?.lastPing()}\n${client?.log().split("\n").slice(-20).join("\n")}`;
+  });
+  return answers.filter((answer) => answer !== "");
 }
 
 /** What must hold when everybody has gone, whatever happened before. */

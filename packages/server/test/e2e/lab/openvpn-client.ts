@@ -40,12 +40,16 @@ export type Client = {
   routes(): Promise<string[]>;
   /** Sends packets through the tunnel; true where at least half were answered: OpenVPN loses one when a key is renewed. */
   ping(target: string, options?: { count?: number; bytes?: number }): Promise<boolean>;
+  /** What ping said the last time. */
+  lastPing(): string;
   running(): boolean;
   /** SIGTERM: the server is told. */
   stop(): Promise<void>;
   /** SIGKILL: the server is not told. */
   kill(): Promise<void>;
 };
+
+type Output = { stdout?: string; stderr?: string };
 
 const CONNECTED = /Initialization Sequence Completed/g;
 
@@ -69,6 +73,7 @@ export async function startClient(network: Network, directory: string, options: 
     { cwd: directory },
   );
   const log = () => child.output();
+  let lastPing = "";
   const sees: Client["sees"] = (pattern, deadlineMs = 30_000) =>
     until(
       `${pattern} in the client's log`,
@@ -108,11 +113,13 @@ export async function startClient(network: Network, directory: string, options: 
     ping: async (target, { count = 3, bytes = 56 } = {}) => {
       const words = ["ping", "-n", "-q", "-i", "0.2", "-W", "5", "-c", `${count}`, "-s", `${bytes}`, target];
       const [program = "", ...args] = inside(place, words);
-      return execute(program, args).then(
-        ({ stdout }) => Number(stdout.match(/(\d+) received/)?.[1]) >= count / 2,
-        () => false,
+      const { stdout = "", stderr = "" } = await execute(program, args).catch(
+        (error: object) => ({ ...error }) as Output,
       );
+      lastPing = `${stdout}${stderr}`;
+      return Number(stdout.match(/(\d+) received/)?.[1]) >= count / 2;
     },
+    lastPing: () => lastPing,
     running: () => child.exited() === undefined,
     stop: () => child.end("SIGTERM"),
     kill: () => child.end("SIGKILL"),
