@@ -52,7 +52,9 @@ export async function createNetwork(run: TestRun): Promise<Network> {
   const server = await add("s", SERVER_ADDRESS);
   await ip(
     ["-n", server.name, "address", "add", `${INNER_ADDRESS}/32`, "dev", "lo"],
-    ["-n", server.name, "link", "add", "bridge", "type", "bridge"],
+    // A bridge without an address of its own takes the lowest of its ports': a new client would change it, and the
+    // others would send to the former one until their neighbour tables notice.
+    ["-n", server.name, "link", "add", "bridge", "address", "02:00:00:00:00:01", "type", "bridge"],
     ["-n", server.name, "address", "add", `${SERVER_ADDRESS}/16`, "dev", "bridge"],
     ["-n", server.name, "address", "add", `${SERVER_ADDRESS_SIX}/64`, "dev", "bridge", "nodad"],
     ["-n", server.name, "link", "set", "bridge", "up"],
