@@ -275,7 +275,7 @@ describe("outages", () => {
   test("another server answers for one that is dead, hangs or has another secret", async () => {
     const hanging = await startFreeRadius({ messageAuthenticator: true });
     cleanUp.push(() => hanging.stop());
-    hanging.child.signal("SIGSTOP");
+    await hanging.child.freeze();
     const ports = [await freePort(), hanging.port, radius.port];
     expect(await methodOf(ports, { per_server_timeout: "2", per_server_retries: "0" }).check(alice)).toMatchObject({
       outcome: "accepted",
@@ -291,7 +291,7 @@ describe("outages", () => {
     const method = methodOf([slow.port], impatient);
     expect(method.deadlineMs).toBe(2000);
     expect(await method.check(alice)).toMatchObject({ outcome: "accepted" });
-    slow.child.signal("SIGSTOP");
+    await slow.child.freeze();
     expect(await method.check(alice)).toEqual(unreachable("did not answer within 2 s"));
     slow.child.signal("SIGCONT");
     expect(await method.check(alice)).toMatchObject({ outcome: "accepted" });
@@ -300,7 +300,7 @@ describe("outages", () => {
   test("a server killed in the middle of a login is an outage", async () => {
     const doomed = await startFreeRadius({ messageAuthenticator: true });
     cleanUp.push(() => doomed.stop());
-    doomed.child.signal("SIGSTOP");
+    await doomed.child.freeze();
     const waiting = methodOf([doomed.port], impatient).check(alice);
     await doomed.child.end("SIGKILL");
     expect(await waiting).toMatchObject({ outcome: "unreachable" });

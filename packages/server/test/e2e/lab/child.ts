@@ -1,5 +1,7 @@
 import { type ChildProcess, spawn } from "node:child_process";
 import { once } from "node:events";
+import { readdir, readFile } from "node:fs/promises";
+import { until } from "./waiting.ts";
 
 const mostOutputBytes = 8 * 1024 * 1024;
 
@@ -10,6 +12,8 @@ export type Child = {
   /** Undefined while it runs. */
   exited(): { status: number | null; signal: string | null } | undefined;
   signal(signal: NodeJS.Signals): void;
+  /** SIGSTOP; resolves when every thread of it stands still. */
+  freeze(): Promise<void>;
   /** Resolves when it has ended; after the deadline it is killed. */
   end(signal: NodeJS.Signals, deadlineMs?: number): Promise<void>;
 };
@@ -42,6 +46,10 @@ export async function startChild(
     output: () => output,
     exited: () => (running() ? undefined : { status: child.exitCode, signal: child.signalCode }),
     signal: (signal) => void child.kill(signal),
+    freeze: async () => {
+      child.kill("SIGSTOP");
+      await until("every thread to stand still", async () => await standsStill(child.pid as number), { everyMs: 5 });
+    },
     end: async (signal, deadlineMs = 20_000) => {
       if (!running()) return;
       child.kill(signal);
@@ -50,4 +58,11 @@ export async function startChild(
       clearTimeout(late);
     },
   };
+}
+
+/** A stopped thread's state, behind the name in parentheses, is T. */
+async function standsStill(pid: number): Promise<boolean> {
+  const threads = await readdir(`/proc/${pid}/task`);
+  const stats = await Promise.all(threads.map((thread) => readFile(`/proc/${pid}/task/${thread}/stat`, "utf8")));
+  return stats.every((stat) => stat.slice(stat.lastIndexOf(")") + 2).startsWith("T"));
 }
