@@ -1,6 +1,11 @@
 import { defineConfig } from "vitest/config";
 
-const endToEnd = ["packages/*/test/e2e/**/*.test.ts", "packages/*/test/**/*.e2e.test.ts"];
+const endToEnd = ["packages/*/test/**/*.e2e.test.ts", "packages/*/test/e2e/**/*.test.ts"];
+/** Real script hosts, started and killed again and again: right, and too slow to run before each commit. */
+const scriptHosts = [
+  "packages/*/test/runner/**/*.test.ts",
+  "packages/*/test/post-auth/{duo,examples,languages,settings,shipped,versions}.test.ts",
+];
 const globalSetup = ["./packages/server/test/global-setup.ts"];
 
 export default defineConfig({
@@ -10,21 +15,35 @@ export default defineConfig({
         test: {
           name: "unit",
           include: ["packages/*/test/**/*.test.ts"],
-          exclude: endToEnd,
+          exclude: [...endToEnd, ...scriptHosts],
           globalSetup,
+          // Most of them wait for processes and files more than they compute.
+          maxWorkers: 3,
           testTimeout: 30_000,
           hookTimeout: 30_000,
         },
       },
       {
-        // Real daemons, clients and directories. They mostly wait for one another, so two files at a time go well
-        // together on two cores; more would only make each other slow.
+        test: {
+          name: "script-hosts",
+          include: scriptHosts,
+          globalSetup,
+          maxWorkers: 2,
+          // A packet lost on a machine that is busy with something else is no fault of ours; twice would be.
+          retry: 1,
+          sequence: { groupOrder: 1 },
+          testTimeout: 30_000,
+          hookTimeout: 30_000,
+        },
+      },
+      {
+        // Real daemons, clients and directories: one file at a time, so that a slow machine stays truthful.
         test: {
           name: "e2e",
           include: endToEnd,
           globalSetup,
-          maxWorkers: 2,
-          sequence: { groupOrder: 1 },
+          fileParallelism: false,
+          sequence: { groupOrder: 2 },
           testTimeout: 180_000,
           hookTimeout: 120_000,
         },

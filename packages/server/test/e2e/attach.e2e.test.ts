@@ -75,7 +75,7 @@ test("a server configured by hand, as the documentation has it, is driven throug
 
   // Sallyport dies; one leaves while nobody looks; it is started again.
   await lab.daemon.kill();
-  expect(await alice.ping("10.44.0.1")).toBe(true);
+  await until("the tunnel to carry packets without Sallyport", () => alice.ping("10.44.0.1"));
   await bob.stop();
   await until("the server to notice", () => server.child().output().includes("bob-laptop"));
   await lab.daemon.start();
