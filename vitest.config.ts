@@ -29,20 +29,21 @@ export default defineConfig({
           include: scriptHosts,
           globalSetup,
           maxWorkers: 2,
-          // A packet lost on a machine that is busy with something else is no fault of ours; twice would be.
-          retry: 1,
           sequence: { groupOrder: 1 },
           testTimeout: 30_000,
           hookTimeout: 30_000,
         },
       },
       {
-        // Real daemons, clients and directories: one file at a time, so that a slow machine stays truthful.
+        // Real daemons, clients and directories. They mostly wait for one another, so two files at a time go well
+        // together on two cores; more would only make each other slow.
         test: {
           name: "e2e",
           include: endToEnd,
           globalSetup,
-          fileParallelism: false,
+          maxWorkers: 2,
+          // A packet lost on a machine that is busy with something else is no fault of ours; twice would be.
+          retry: 1,
           sequence: { groupOrder: 2 },
           testTimeout: 180_000,
           hookTimeout: 120_000,
