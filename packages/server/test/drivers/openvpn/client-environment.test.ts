@@ -100,12 +100,14 @@ test("what a client can do is read from what it says of itself", () => {
     authPendingKeyword: true,
     temporaryRefusal: true,
     textQuestions: true,
+    webQuestions: true,
   });
   for (const IV_PROTO of ["2", "", "x", "-1e999"]) {
     expect(readAbilities(event({ IV_PROTO, IV_SSO: "crtextual" }))).toEqual({
       authPendingKeyword: false,
       temporaryRefusal: false,
       textQuestions: false,
+      webQuestions: false,
     });
   }
 });
