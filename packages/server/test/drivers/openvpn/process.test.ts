@@ -82,7 +82,7 @@ test("a server that does not end when asked is killed", async () => {
 });
 
 test("a process that nobody has collected yet has ended, and a pid given out anew is another process", async () => {
-  const parent = spawn("sh", ["-c", "sleep 0 & echo $!; exec sleep 1000"], { stdio: ["ignore", "pipe", "ignore"] });
+  const parent = spawn("sh", ["-c", "sleep 0.5 & echo $!; exec sleep 1000"], { stdio: ["ignore", "pipe", "ignore"] });
   try {
     const [line] = await once(parent.stdout, "data");
     const pid = Number(String(line).trim());
