@@ -42,8 +42,6 @@ export default defineConfig({
           include: endToEnd,
           globalSetup,
           maxWorkers: 2,
-          // A packet lost on a machine that is busy with something else is no fault of ours; twice would be.
-          retry: 1,
           sequence: { groupOrder: 2 },
           testTimeout: 180_000,
           hookTimeout: 120_000,
