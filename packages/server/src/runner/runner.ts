@@ -15,6 +15,8 @@ export interface ProgramRunner {
 export type ProgramFacts = {
   /** The program its first line names (`/bin/sh`), or null for a binary and for what cannot be read. */
   interpreter: string | null;
+  /** It is a text that names no interpreter: only `/bin/sh FILE` runs it, as shells do with such a file. */
+  throughShell?: true;
   /** Why it cannot be started, in words with the path and what to do; null where nothing is known to be wrong. */
   fault: string | null;
 };

@@ -1,4 +1,4 @@
-import { mkdtemp, rm } from "node:fs/promises";
+import { mkdtemp, rm, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import type { ConnectionEvent } from "@sallyport/protocol";
@@ -189,6 +189,22 @@ describe("a script hook", () => {
   it("is not run with what no program can get, and says so", async () => {
     const told = await program(join(fixtures, "accept")).tell(connect({ userId: "a\0b" }), options);
     expect(told).toMatchObject({ answer: "failed", failure: "missing", error: expect.stringContaining("NUL byte") });
+  });
+
+  it("that does not say what runs it is run by /bin/sh, as eduVPN has it", async () => {
+    const directory = await mkdtemp(join(tmpdir(), "script hook-test-"));
+    const path = join(directory, "connect script");
+    try {
+      await writeFile(path, 'cat\necho "$# $VPN_USER_ID"\n[ "$VPN_EVENT" = D ]\n', { mode: 0o755 });
+      const told = await program(path).tell(disconnect({ userId: "O'Brien $(id)" }), options);
+      expect(told).toMatchObject({ answer: "yes", output: expect.stringMatching(/^\{.*\}\n0 O'Brien \$\(id\)\n$/) });
+      expect(await program(path).tell(connect(), options)).toMatchObject({
+        answer: "no",
+        error: `${path} ended with exit status 1`,
+      });
+    } finally {
+      await rm(directory, { recursive: true });
+    }
   });
 
   it("says yes with exit status 0, no with any other, and nothing by crashing, hanging or missing", async () => {

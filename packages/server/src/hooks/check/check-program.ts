@@ -12,18 +12,22 @@ const mostBytesRead = 1_048_576;
  * its author may have expected otherwise. Empty: nothing was found. In order of lines.
  */
 export async function checkProgram(path: string, runner: ProgramRunner): Promise<Finding[]> {
-  const { fault } = await runner.inspect(path);
+  const { fault, throughShell = false } = await runner.inspect(path);
   const text = await readText(path);
   const findings: Finding[] = fault === null ? [] : [{ severity: "fault", line: null, message: fault }];
   if (text === undefined) return findings;
   const windows = windowsLine(text);
   if (windows !== undefined && fault?.includes("CRLF") !== true) findings.push(windows);
-  const interpreter = await interpreterOf(text.split(/\r?\n/, 1)[0] ?? "");
+  if (throughShell) findings.push({ severity: "warning", line: 1, message: withoutFirstLine });
+  const interpreter = await interpreterOf(throughShell ? "#!/bin/sh" : (text.split(/\r?\n/, 1)[0] ?? ""));
   if (interpreter === undefined) return findings;
   if (fault === null && windows === undefined) findings.push(...(await syntaxFaults(interpreter, path, runner)));
   if (shells.has(interpreter.name)) findings.push(...shellFindings(text, interpreter.name));
   return findings.toSorted((a, b) => (a.line ?? 0) - (b.line ?? 0));
 }
+
+const withoutFirstLine =
+  "does not say what runs it, so /bin/sh does; make the first line #! and the interpreter, for example #!/bin/sh";
 
 /** The text of a script; undefined for what is none or cannot be read, of which `inspect` has said what there is. */
 async function readText(path: string): Promise<string | undefined> {

@@ -1,7 +1,7 @@
 import { mkdir } from "node:fs/promises";
 import { hookEnvironment } from "@sallyport/protocol";
 import type { Telling } from "../../core/hook.ts";
-import type { ProgramResult, ProgramRunner } from "../../runner/runner.ts";
+import type { Program, ProgramResult, ProgramRunner } from "../../runner/runner.ts";
 import type { Tell } from "../tell.ts";
 
 export type ScriptHook = {
@@ -32,7 +32,7 @@ export function scriptHook(hook: ScriptHook, options: { runner: ProgramRunner; h
       made = undefined;
     });
     await made;
-    const result = await options.runner.run({
+    const result = await runAsShellsDo(options.runner, {
       path: hook.path,
       args: [],
       environment: { ...always, ...hookEnvironment(event, { legacyNames: hook.legacyVariableNames }) },
@@ -45,6 +45,15 @@ export function scriptHook(hook: ScriptHook, options: { runner: ProgramRunner; h
     });
     return { ...verdict(result, hook.path), output: result.output, durationMs: result.durationMs };
   };
+}
+
+/** eduVPN goes through a shell, which itself reads a text that does not say what runs it: such scripts run here too. */
+async function runAsShellsDo(runner: ProgramRunner, program: Program): Promise<ProgramResult> {
+  const result = await runner.run(program);
+  if (result.outcome !== "not-started" || !(await runner.inspect(program.path)).throughShell) return result;
+  const deadlineMs = Math.max(1, program.deadlineMs - result.durationMs);
+  const again = await runner.run({ ...program, path: "/bin/sh", args: [program.path], deadlineMs });
+  return { ...again, error: again.error?.replace(/^\/bin\/sh/, program.path) ?? null };
 }
 
 function verdict(result: ProgramResult, path: string): Pick<Telling, "answer" | "failure" | "error"> {

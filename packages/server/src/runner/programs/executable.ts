@@ -7,8 +7,8 @@ const firstLineBytes = 256;
 
 /**
  * Looks at a file as execve would, and says in words what execve says in one error number. The kernel's ENOENT is the
- * same for a missing file and for a missing interpreter, and libc would hand a text file without a first line to
- * /bin/sh: here both are faults with their own words.
+ * same for a missing file and for a missing interpreter: here each has its own words. A text without a first line cannot
+ * be started by execve; a shell, and libc's execvp, run it with /bin/sh (POSIX, ENOEXEC), and so may whoever asked.
  */
 export async function inspectExecutable(path: string): Promise<ProgramFacts> {
   const fault = await faultOfFile(path);
@@ -59,15 +59,13 @@ async function factsOfHead(path: string, head: Buffer): Promise<ProgramFacts> {
       interpreter: null,
       fault: `${path} begins with a byte-order mark before #!; save it as UTF-8 without one`,
     };
-  if (head.subarray(0, 2).toString("latin1") !== "#!") return { interpreter: null, fault: nothingToRunIt(path, head) };
+  if (head.subarray(0, 2).toString("latin1") !== "#!") {
+    if (!head.includes(0)) return { interpreter: "/bin/sh", fault: null, throughShell: true };
+    return { interpreter: null, fault: `${path} is not a program that this machine can run` };
+  }
   const line = head.subarray(2).toString("utf8").split("\n", 1)[0] ?? "";
   const interpreter = /^[ \t]*([^ \t]*)/.exec(line)?.[1] ?? "";
   return { interpreter, fault: await faultOfInterpreter(path, interpreter) };
-}
-
-function nothingToRunIt(path: string, head: Buffer): string {
-  if (head.includes(0)) return `${path} is not a program that this machine can run`;
-  return `${path} does not say what runs it; make its first line #! and the interpreter, for example #!/bin/sh`;
 }
 
 async function faultOfInterpreter(path: string, interpreter: string): Promise<string | null> {
@@ -100,6 +98,8 @@ export async function faultOfStart(
       return `${path} cannot be run as ${whom} (EPERM): only root can run programs as somebody else`;
     case "ENOENT":
       return `${path} cannot be started (ENOENT): it was just removed, or was built for another system`;
+    case "ENOEXEC":
+      return `${path} does not say what runs it; make its first line #! and the interpreter, for example #!/bin/sh`;
     case "ETXTBSY":
       return `${path} is being written at this moment (ETXTBSY); replace a running script with mv, not by writing into it`;
     case "E2BIG":

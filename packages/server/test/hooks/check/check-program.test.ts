@@ -65,7 +65,6 @@ describe("what keeps a program from starting", () => {
       { severity: "fault", line: null, message: expect.stringContaining("does not exist") },
     ]);
     expect(await found("#!/bin/sh\nexit 0\n", 0o644)).toEqual([expect.stringContaining("is not executable")]);
-    expect(await found("echo hello\n")).toEqual([expect.stringMatching(/^file: .*does not say what runs it/)]);
     expect(await found("#!/opt/python9/bin/python\n")).toEqual([
       expect.stringContaining("/opt/python9/bin/python, which does not exist"),
     ]);
@@ -81,6 +80,15 @@ describe("what keeps a program from starting", () => {
     expect(await found("#!/usr/bin/env python3\nimport os\r\n")).toEqual([
       expect.stringMatching(/^2: Windows line ends/),
     ]);
+  });
+});
+
+describe("a program that does not say what runs it", () => {
+  it("runs with /bin/sh, which is a warning, and is looked at as a script of that", async () => {
+    expect(await check("echo hello\n")).toEqual([
+      { severity: "warning", line: 1, message: expect.stringContaining("does not say what runs it, so /bin/sh does") },
+    ]);
+    expect(await found("if true; then\n")).toContainEqual(expect.stringMatching(/cannot read it/));
   });
 });
 

@@ -217,7 +217,6 @@ describe("what keeps it from starting is told with the path and what to do", () 
   it.each([
     ["no-such-program", /no-such-program does not exist; put the program there/],
     ["not-executable", /not-executable is not executable; make it so with: chmod 755 /],
-    ["no-first-line", /no-first-line does not say what runs it; make its first line #!/],
     ["missing-interpreter", /missing-interpreter needs \/opt\/no\/such\/interpreter, which does not exist/],
     ["windows-line-ends", /windows-line-ends has Windows line ends \(CRLF\)/],
     ["byte-order-mark", /byte-order-mark begins with a byte-order mark/],
@@ -232,6 +231,13 @@ describe("what keeps it from starting is told with the path and what to do", () 
     expect(result).toMatchObject({ outcome: "not-started", exitStatus: null, signal: null, output: "" });
     expect(result.error).toMatch(error);
     expect(await runner.inspect(path)).toMatchObject({ fault: expect.stringMatching(error) });
+  });
+
+  it("a first line that names no interpreter, which only a shell would run", async () => {
+    const path = `${fixtures}/no-first-line`;
+    const error = expect.stringContaining("does not say what runs it; make its first line #!");
+    expect(await run(path)).toMatchObject({ outcome: "not-started", error });
+    expect(await runner.inspect(path)).toEqual({ interpreter: "/bin/sh", fault: null, throughShell: true });
   });
 
   it("a relative path", async () => {
