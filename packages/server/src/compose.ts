@@ -65,7 +65,7 @@ export async function composeDaemon(options: {
   // Others may pass through, to the directories that are theirs: scripts and hooks may run as accounts of their own.
   await mkdir(dataDirectory, { recursive: true, mode: 0o711 });
   const store = await openStore(config, log);
-  const runner = createProgramRunner({ log });
+  const runner = createProgramRunner({ log, python: config.scripts.python });
   const node = config.node;
   const authority = await openAuthority({ directory: join(dataDirectory, "pki") });
 

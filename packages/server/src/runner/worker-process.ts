@@ -11,6 +11,9 @@ export type WorkerProcess = {
   ended: Promise<string>;
   /** Ends the process and everything it started. `worker`: the process that the script runs in, where it is known. */
   kill(worker: number | undefined): void;
+  /** Whether this process may end while that one runs. */
+  ref(): void;
+  unref(): void;
 };
 
 /** The process that supervises the script kills within 5 s; if it cannot, it is killed from here. */
@@ -54,7 +57,7 @@ export function startWorkerProcess(options: {
     });
   } catch (error) {
     const how = Promise.resolve(failed(error as Error));
-    return { pid: undefined, pipe: undefined, lost: how, ended: how, kill: () => {} };
+    return { pid: undefined, pipe: undefined, lost: how, ended: how, kill: () => {}, ref: () => {}, unref: () => {} };
   }
 
   for (const stream of [child.stdout, child.stderr]) {
@@ -77,7 +80,14 @@ export function startWorkerProcess(options: {
   const closed = new Promise<string>((resolve) => {
     pipe.once("close", () => setTimeout(() => resolve("ended"), newsMs));
   });
+  const handles = [child, ...child.stdio] as readonly (Partial<Record<"ref" | "unref", () => void>> | null)[];
   return {
+    ref: () => {
+      for (const handle of handles) handle?.ref?.();
+    },
+    unref: () => {
+      for (const handle of handles) handle?.unref?.();
+    },
     pid: child.pid,
     pipe,
     lost: Promise.race([ended, closed]),

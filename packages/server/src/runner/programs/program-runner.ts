@@ -1,69 +1,73 @@
-import { type ChildProcess, spawn } from "node:child_process";
-import { closeSync } from "node:fs";
+import { constants } from "node:os";
 import { setTimeout as wait } from "node:timers/promises";
 import type { Log } from "../../core/log.ts";
 import type { Program, ProgramResult, ProgramRunner } from "../runner.ts";
 import { type Account, createAccountLookup } from "./accounts.ts";
-import { createPipeSource, inputFile, type OutputPipe } from "./channels.ts";
 import { codeOf, faultOfStart, inspectExecutable } from "./executable.ts";
-import { OutputReader } from "./output-reader.ts";
+import type { Order, SpawnedEnd } from "./spawner.ts";
+import { createSpawners, type Spawners } from "./spawners.ts";
 
 /** A program being written is waited for a little: installers write in place. */
 const busyRetries = 25;
 const busyWaitMs = 40;
-/** How long the end of a killed process is waited for: one stuck in the kernel must not hold the answer. */
-const killedWaitMs = 1_000;
 
 type Tools = {
   lookUp: (name: string) => Promise<Account | { fault: string }>;
-  takePipe: () => Promise<OutputPipe>;
+  spawners: Spawners;
   log: Log;
 };
 
 /**
- * Runs programs with Node's own spawn: execve without a shell, a session of its own, nothing of the daemon's
- * environment or files. The end of the program itself decides; children it left in the background live on after an end
- * in time and are killed with it at the deadline (their process group is).
+ * Runs programs through processes that do nothing else (spawner.py): execve without a shell, a session of its own,
+ * nothing of the daemon's environment or files. The end of the program itself decides; children it left in the
+ * background live on after an end in time and are killed with it at the deadline (their process group is). When the
+ * daemon dies, what runs is killed. `python`: path of the interpreter; `spawners`: how many of them at most.
  */
-export function createProgramRunner(options: { log: Log }): ProgramRunner {
-  const tools: Tools = { lookUp: createAccountLookup(), takePipe: createPipeSource(), log: options.log };
-  return { inspect: inspectExecutable, run: (program) => run(program, tools) };
+export function createProgramRunner(options: { log: Log; python?: string; spawners?: number }): ProgramRunner & {
+  spawnerPids(): number[];
+} {
+  const { log, python = "/usr/bin/python3", spawners: most } = options;
+  const spawners = createSpawners({ python, log, ...(most !== undefined && { most }) });
+  const tools: Tools = { lookUp: createAccountLookup(), spawners, log };
+  return { inspect: inspectExecutable, run: (program) => run(program, tools), spawnerPids: spawners.pids };
 }
 
 async function run(program: Program, tools: Tools): Promise<ProgramResult> {
   const begun = performance.now();
-  const elapsedMs = () => performance.now() - begun;
+  const elapsedMs = () => Math.round(performance.now() - begun);
   try {
     const ready = await prepare(program, tools.lookUp);
     if ("fault" in ready) return notStarted(ready.fault, elapsedMs());
-    const launched = await launch(program, ready, tools.takePipe);
-    if (typeof launched === "string") return notStarted(await faultOfStart(program, launched), elapsedMs());
-    const reader = new OutputReader(launched.readFd, program.maxOutputBytes);
-    const end = await ended(launched, program, program.deadlineMs - elapsedMs());
-    return { ...end, output: reader.finish(), durationMs: Math.round(elapsedMs()) };
+    const end = await spawnWhenWritten(program, ready, { spawners: tools.spawners, begun });
+    return { ...(await resultOf(end, program)), durationMs: elapsedMs() };
   } catch (error) {
     tools.log.error({ error, path: program.path }, "a program could not be run");
     return notStarted(`${program.path} cannot be started: ${codeOf(error)}`, elapsedMs());
   }
 }
 
-type Ready = { environment: Record<string, string>; account: Account | undefined };
+type Ready = Pick<Order, "environment" | "account">;
 
 async function prepare(program: Program, lookUp: Tools["lookUp"]): Promise<Ready | { fault: string }> {
-  const { path } = program;
+  const { path, environment } = program;
   const unpassable = faultOfText(program);
   if (unpassable !== null) return { fault: `${path} cannot be started: ${unpassable}` };
-  const { fault } = await inspectExecutable(path);
-  if (fault !== null) return { fault };
-  if (program.account === undefined) return { environment: { ...program.environment }, account: undefined };
+  // Against the spawner's directory it would be another file.
+  if (!path.startsWith("/")) return { fault: (await inspectExecutable(path)).fault ?? `${path} is not absolute` };
+  if (program.account === undefined) return { environment, account: null };
   const account = await lookUp(program.account);
   if ("fault" in account) return { fault: `${path} cannot be started: ${account.fault}` };
-  return { environment: { ...program.environment, HOME: account.home }, account };
+  const { uid, gid, home } = account;
+  return { environment: { ...environment, HOME: home }, account: uid === process.getuid?.() ? null : { uid, gid } };
 }
 
 /** What execve cannot take, or would take changed: NULs end a string early, lone surrogates are no UTF-8. */
 function faultOfText(program: Program): string | null {
-  const texts = [...Object.entries(program.environment), ...program.args.map((arg, i) => [`argument ${i + 1}`, arg])];
+  const texts = [
+    ["path", program.path],
+    ...Object.entries(program.environment),
+    ...program.args.map((arg, i) => [`argument ${i + 1}`, arg]),
+  ];
   for (const [name = "", value = ""] of texts) {
     if (name === "" || name.includes("=")) return `${JSON.stringify(name)} cannot be the name of a variable`;
     if (name.includes("\0") || value.includes("\0")) return `the value of ${name} holds a NUL byte`;
@@ -72,101 +76,55 @@ function faultOfText(program: Program): string | null {
   return null;
 }
 
-type Running = { pid: number; exited: Promise<Pick<ProgramResult, "exitStatus" | "signal">> };
-
-/** The running program and where to read what it prints, or the system's error code. */
-async function launch(
+async function spawnWhenWritten(
   program: Program,
   ready: Ready,
-  takePipe: Tools["takePipe"],
-): Promise<(Running & { readFd: number }) | string> {
-  await using stdin = await inputFile(program.stdin);
-  const { readFd, writeFd } = await takePipe();
-  const running = await start(program, ready, [stdin.fd, writeFd]);
-  // Ours would keep the pipe from ending.
-  closeSync(writeFd);
-  if (typeof running !== "string") return { ...running, readFd };
-  closeSync(readFd);
-  return running;
-}
-
-/** The running program, or the system's error code. */
-async function start(
-  program: Program,
-  { environment, account }: Ready,
-  [stdin, output]: [number, number],
-): Promise<Running | string> {
-  const own = account === undefined || account.uid === process.getuid?.();
+  { spawners, begun }: { spawners: Spawners; begun: number },
+): Promise<SpawnedEnd> {
+  const { path, args, workingDirectory, deadlineMs, maxOutputBytes, abort } = program;
   for (let retries = busyRetries; ; retries -= 1) {
-    const running = await trySpawn(() =>
-      spawn(program.path, program.args, {
-        env: environment,
-        cwd: program.workingDirectory,
-        stdio: [stdin, output, output],
-        detached: true,
-        ...(own ? {} : { uid: account.uid, gid: account.gid }),
-      }),
-    );
-    if (running !== "ETXTBSY" || retries === 0) return running;
+    const leftMs = Math.max(0, Math.round(deadlineMs - (performance.now() - begun)));
+    const stdin = program.stdin.toWellFormed();
+    const order = { ...ready, path, args, workingDirectory, stdin, deadlineMs: leftMs, maxOutputBytes };
+    const end = await spawners.run(order, abort);
+    if (end.outcome !== "failed" || end.code !== "ETXTBSY" || retries === 0) return end;
     await wait(busyWaitMs);
   }
 }
 
-/** Node throws for some failures to start and tells others later; both are known by the next turn of the loop. */
-function trySpawn(spawnChild: () => ChildProcess): Promise<Running | string> {
-  return new Promise((resolve) => {
-    try {
-      const child = spawnChild();
-      const exited = new Promise<Awaited<Running["exited"]>>((resolveExited) =>
-        child.once("exit", (exitStatus, signal) => resolveExited({ exitStatus, signal })),
-      );
-      child.on("error", (error) => resolve(codeOf(error)));
-      child.once("spawn", () => resolve({ pid: child.pid ?? 0, exited }));
-    } catch (error) {
-      resolve(codeOf(error));
+type Result = Omit<ProgramResult, "durationMs">;
+
+async function resultOf(end: SpawnedEnd, program: Program): Promise<Result> {
+  const { path, deadlineMs } = program;
+  const killed = { exitStatus: null, signal: "SIGKILL" };
+  switch (end.outcome) {
+    case "ended": {
+      const { exitStatus, output } = end;
+      const signal = end.signal === null ? null : (signalNames.get(end.signal) ?? `signal ${end.signal}`);
+      return { outcome: signal === null ? "exited" : "signalled", exitStatus, signal, error: null, output };
     }
-  });
-}
-
-type End = Pick<ProgramResult, "outcome" | "exitStatus" | "signal" | "error">;
-
-/** Resolves when the program itself has ended, by itself or by us; whoever holds its output open is not waited for. */
-async function ended({ pid, exited }: Running, program: Program, remainingMs: number): Promise<End> {
-  const { promise: stopped, resolve: stop } = Promise.withResolvers<End>();
-  const late = `${program.path} did not end within ${program.deadlineMs} ms and was killed`;
-  const deadline = setTimeout(
-    () => stop({ outcome: "timed-out", exitStatus: null, signal: "SIGKILL", error: late }),
-    Math.max(0, remainingMs),
-  );
-  const early = `${program.path} was ended before it was done`;
-  const abort = () => stop({ outcome: "signalled", exitStatus: null, signal: "SIGKILL", error: early });
-  program.abort?.addEventListener("abort", abort);
-  if (program.abort?.aborted) abort();
-  try {
-    const byItself = exited.then((end): End => {
-      return { ...end, outcome: end.signal === null ? "exited" : "signalled", error: null };
-    });
-    const end = await Promise.race([byItself, stopped]);
-    if (end.error === null) return end;
-    killGroup(pid);
-    await Promise.race([exited, wait(killedWaitMs, undefined, { ref: false })]);
-    return end;
-  } finally {
-    clearTimeout(deadline);
-    program.abort?.removeEventListener("abort", abort);
+    case "timed-out": {
+      const error = `${path} did not end within ${deadlineMs} ms and was killed`;
+      return { ...killed, outcome: end.outcome, error, output: end.output };
+    }
+    case "aborted":
+      return { ...killed, outcome: "signalled", error: `${path} was ended before it was done`, output: end.output };
+    case "lost":
+      return { ...killed, outcome: "signalled", error: `${path} was ended: ${end.message}`, output: "" };
+    case "unavailable":
+      return notStarted(`${path} cannot be started: ${end.message}; is python3 installed?`, 0);
+    case "failed":
+      return notStarted(await faultOf(program, end.code), 0);
   }
 }
 
-/** The program leads its group and has not been waited for, so the number cannot be somebody else's. */
-function killGroup(pid: number): void {
-  try {
-    process.kill(-pid, "SIGKILL");
-  } catch {
-    // The whole group has ended meanwhile.
-  }
+/** The kernel says one number for many faults: what is wrong with the file is looked for only then. */
+async function faultOf(program: Program, code: string): Promise<string> {
+  return (await inspectExecutable(program.path)).fault ?? (await faultOfStart(program, code));
 }
 
-function notStarted(error: string, elapsedMs: number): ProgramResult {
-  const durationMs = Math.round(elapsedMs);
+function notStarted(error: string, durationMs: number): ProgramResult {
   return { outcome: "not-started", exitStatus: null, signal: null, error, output: "", durationMs };
 }
+
+const signalNames = new Map(Object.entries(constants.signals).map(([name, number]) => [number, name]));
