@@ -2,7 +2,7 @@
 CONFIG ?= /etc/sallyport/sallyport.yaml
 NODE := node_modules/node/bin/node
 
-.PHONY: build run test check demo
+.PHONY: build run test check demo crash
 
 build:
 	@scripts/install-debian-packages
@@ -23,3 +23,9 @@ test: build
 
 demo: build
 	@$(NODE) scripts/demo.ts
+
+# The long crash campaign: 5,000 faults with a new seed, or as said: `make crash FAULTS=200 SEED=7`. Needs root.
+FAULTS ?= 5000
+crash: build
+	@scripts/install-debian-packages tests
+	@FAULTS='$(FAULTS)' SEED='$(SEED)' $(NODE) packages/server/test/crash/main.ts

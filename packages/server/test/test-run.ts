@@ -182,5 +182,15 @@ export async function sweep(run: TestRun): Promise<void> {
   for (const name of network.interfaces.filter((n) => n.startsWith(run.namePrefix))) {
     await execute("ip", ["link", "delete", name]).catch(() => undefined);
   }
+  for (const directory of await mountsUnder(run.directory)) {
+    await execute("umount", ["-l", directory]).catch(() => undefined);
+  }
   await rm(run.directory, { recursive: true, force: true, maxRetries: 3 });
+}
+
+/** Disks that a test mounted, the innermost first. */
+async function mountsUnder(directory: string): Promise<string[]> {
+  const lines = (await readFile("/proc/self/mounts", "utf8")).split("\n");
+  const places = lines.map((line) => line.split(" ")[1] ?? "");
+  return places.filter((place) => place.startsWith(`${directory}/`)).reverse();
 }

@@ -1,0 +1,22 @@
+import { mkdtemp } from "node:fs/promises";
+import { join } from "node:path";
+import { expect, test } from "vitest";
+import { presentRun } from "../test-run.ts";
+import { runCampaign } from "./campaign.ts";
+
+test("fifty faults at moments that a seed chooses break no promise: each connection told once and surely, no address stuck", async () => {
+  const outcome = await runCampaign({
+    seed: 20_261,
+    faults: 50,
+    devices: 8,
+    judgeEvery: 50,
+    atOnce: 2,
+    longestPauseMs: 900,
+    evidence: await mkdtemp(join(presentRun()?.directory ?? "", "..", "sallyport-crash-")),
+    say: () => undefined,
+  });
+  // It broke what it meant to break while people came and went.
+  expect(Object.values(outcome.fell).reduce((sum, count) => sum + count, 0)).toBeGreaterThan(30);
+  expect(outcome.admitted).toBeGreaterThan(10);
+  expect(outcome.tellings).toBeGreaterThan(outcome.admitted * 3);
+});

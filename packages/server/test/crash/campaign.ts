@@ -1,0 +1,244 @@
+import { copyFile, mkdir, writeFile } from "node:fs/promises";
+import { join } from "node:path";
+import { setTimeout as pause } from "node:timers/promises";
+import type { Place } from "../e2e/lab/network.ts";
+import { inParallel, openLab, until } from "../e2e/lab.ts";
+import { type Device, openVpnDevice } from "./devices.ts";
+import { faults, type Target, weights } from "./faults.ts";
+import { databaseOf, type KeptDaemon, keepDaemon } from "./kept-daemon.ts";
+import { leftOnMachine } from "./machine.ts";
+import { processesUnder } from "./processes.ts";
+import { Random } from "./random.ts";
+import { mountSmallDisk } from "./small-disk.ts";
+import { type ToldLog, writeToldLog } from "./told.ts";
+import { broken, type Ledger, readLedger, unsettled } from "./verdict.ts";
+
+export type CampaignOptions = {
+  seed: number;
+  faults: number;
+  devices: number;
+  /** After so many faults everybody leaves, and the ledger is held against what the hooks wrote. */
+  judgeEvery: number;
+  /** Faults that may fall together. */
+  atOnce: number;
+  /** Longest pause before a fault; it is chosen up to here. */
+  longestPauseMs: number;
+  /** Where everything is kept that tells of a broken promise. */
+  evidence: string;
+  say: (line: string) => void;
+};
+
+/** What a campaign came to. */
+export type Outcome = {
+  /** How often each fault really fell. */
+  fell: Record<string, number>;
+  connections: number;
+  admitted: number;
+  tellings: number;
+};
+
+const script = `from pyovpn.plugin import *
+def post_auth(authcred, attributes, authret, info):
+    return authret
+`;
+const settleMs = 60_000;
+const excusedAfterMs = 2_000;
+
+/**
+ * Real daemons and clients, and one fault after the other at moments that chance chooses by the seed; again and again
+ * everything is left to settle, and the ledger is held against what the hooks wrote down.
+ * @throws Error that names the seed, the number of the last fault and every promise that was broken
+ */
+export async function runCampaign(options: CampaignOptions): Promise<Outcome> {
+  const { seed, say } = options;
+  await using lab = await openLab({
+    config: { node: { number: 7, url: "https://vpn.lab.example", hostName: "198.18.0.1" } },
+  });
+  await using disk = await mountSmallDisk(lab.dataDirectory);
+  const told = await writeToldLog(join(lab.directory, "told"));
+  await lab.configure({
+    connectScriptPath: undefined,
+    hooks: told.hooks,
+    scripts: { workers: 1 },
+    profiles: [
+      {
+        id: "office",
+        openvpn: { managed: { listen: ["udp/1194", "tcp/1195"] } },
+        ranges: { ipv4: "10.42.0.0/26", ipv6: "fd42:1::/64" },
+      },
+    ],
+  });
+  const databaseFile = databaseOf(lab.dataDirectory);
+  const daemon = keepDaemon({
+    server: lab.network.server,
+    configFile: lab.configFile,
+    dataDirectory: lab.dataDirectory,
+  });
+  const target: Target = {
+    directory: lab.directory,
+    hooksDirectory: told.directory,
+    databaseFile,
+    disk,
+    daemon,
+    storeFaults: [],
+  };
+  const devices: Device[] = [];
+  const fell: Record<string, number> = {};
+  const history: string[] = [];
+  const note = (line: string) => {
+    history.push(`${new Date().toISOString()} ${line}`);
+  };
+  let done = 0;
+  try {
+    await daemon.answers();
+    await daemon.call("post-auth-add", { name: "gate", text: script, by: "campaign" });
+    await daemon.call("post-auth-activate", { name: "gate" });
+    devices.push(...(await makeDevices(options.devices, { daemon, directory: lab.directory, lab })));
+    const random = new Random(seed);
+    while (done < options.faults) {
+      const stopping = new AbortController();
+      const roaming = Promise.all(
+        devices.map((device, index) => device.roam(new Random(seed + 7_919 * (index + 1) + done), stopping.signal)),
+      );
+      const last = Math.min(options.faults, done + options.judgeEvery);
+      const falling = new Set<Promise<void>>();
+      try {
+        for (; done < last; ) {
+          done += 1;
+          const number = done;
+          const name = random.pick(weights);
+          const own = new Random(random.between(0, 2 ** 31));
+          await pause(random.between(0, options.longestPauseMs));
+          while (falling.size >= options.atOnce) await Promise.race(falling);
+          const fall = fallOnce(name, own).then((what) => {
+            note(`fault ${number}: ${name}: ${what ?? "nothing to break"}`);
+            if (what !== undefined) fell[name] = (fell[name] ?? 0) + 1;
+            falling.delete(fall);
+          });
+          falling.add(fall);
+        }
+        await Promise.all(falling);
+      } finally {
+        await Promise.all(falling);
+        stopping.abort();
+        await roaming;
+      }
+      note("settling");
+      await judge(await settled(devices, { target, daemon }), told, target);
+      await expectNobodyIn(lab.network.server, lab.directory);
+      say(`seed ${seed}: ${done} of ${options.faults} faults, every promise kept`);
+    }
+    const ledger = readLedger(databaseFile);
+    const lines = await told.lines();
+    await expectNothingLeft(daemon, target);
+    return {
+      fell,
+      connections: ledger.connections.length,
+      admitted: ledger.connections.filter(({ admitted_at }) => admitted_at !== null).length,
+      tellings: lines.length,
+    };
+  } catch (error) {
+    await keepEvidence(error).catch((failure) => say(`the evidence could not be kept: ${failure}`));
+    const what = error instanceof Error ? error.message : String(error);
+    throw new Error(
+      `seed ${seed}, fault ${done}: ${what}\nRepeat with: make crash SEED=${seed} FAULTS=${done}\nEvidence: ${options.evidence}`,
+      { cause: error },
+    );
+  } finally {
+    await daemon.stop();
+    await Promise.all(devices.map((device) => device.end()));
+  }
+
+  async function fallOnce(name: string, own: Random): Promise<string | undefined> {
+    const fault = faults[name];
+    if (fault === undefined) throw new Error(`there is no fault ${name}`);
+    return await fault(target, own);
+  }
+
+  async function keepEvidence(error: unknown): Promise<void> {
+    await mkdir(options.evidence, { recursive: true });
+    const keep = (file: string, text: string) => writeFile(join(options.evidence, file), text);
+    await keep("what", error instanceof Error ? (error.stack ?? error.message) : String(error));
+    await keep("history", `${history.join("\n")}\n`);
+    await keep("daemon.log", daemon.output());
+    await keep("processes", JSON.stringify(await processesUnder(lab.directory), null, 1));
+    await keep("told", (await told.lines()).map((line) => JSON.stringify(line)).join("\n"));
+    await keep("ledger.json", JSON.stringify(readLedger(databaseFile), null, 1));
+    await copyFile(databaseFile, join(options.evidence, "sallyport.db"));
+  }
+}
+
+async function makeDevices(
+  count: number,
+  options: { daemon: KeptDaemon; directory: string; lab: Awaited<ReturnType<typeof openLab>> },
+): Promise<Device[]> {
+  const { daemon, directory, lab } = options;
+  const place = await lab.network.client();
+  const names = Array.from({ length: count }, (_, index) => `user${index + 1}`);
+  const remotes = [`${lab.serverAddress} 1194 udp`, `${lab.serverAddress} 1195 tcp-client`];
+  return await inParallel(names, 4, async (name) => {
+    await daemon.call("user-add", { name });
+    await daemon.call("property-set", { owner: { kind: "user", name }, key: "prop_autologin", value: "true" });
+    const issued = await daemon.call<{ file: string }>("client-config-issue", {
+      userId: name,
+      profileId: "office",
+      kind: "auto-login",
+    });
+    return await openVpnDevice({ name, directory, place, ovpnText: issued.file, remotes });
+  });
+}
+
+/** Everybody comes in once more and leaves, which ends whatever they had; then all there is to tell is told. */
+async function settled(devices: readonly Device[], { target, daemon }: { target: Target; daemon: KeptDaemon }) {
+  await daemon.answers();
+  await inParallel(devices, 4, (device) => device.visit());
+  let ledger: Ledger | undefined;
+  await until(
+    "everything to end and to be told",
+    () => {
+      ledger = readLedger(target.databaseFile);
+      return unsettled(ledger).length === 0;
+    },
+    { deadlineMs: settleMs, everyMs: 200, otherwise: () => (ledger ? unsettled(ledger).join("\n") : "") },
+  );
+  return ledger as Ledger;
+}
+
+async function judge(ledger: Ledger, told: ToldLog, { daemon, storeFaults }: Target): Promise<void> {
+  const faultsFound = broken(ledger, await told.lines());
+  // Without its database it does not start, says so, and is started again.
+  const excused = (at: number) => storeFaults.some(({ from, to }) => at >= from && at <= to + excusedAfterMs);
+  for (const { at, status, signal, words } of daemon.ownEnds().filter((end) => !excused(end.at)))
+    faultsFound.push(`the daemon ended by itself (${signal ?? status}) at ${new Date(at).toISOString()}:\n${words}`);
+  if (faultsFound.length > 0) throw new Error(`promises were broken:\n${faultsFound.join("\n")}`);
+}
+
+async function expectNobodyIn(server: Place, directory: string): Promise<void> {
+  const clientAddress = /\b10\.42\.0\.(?!0\b|1\b|63\b)\d+/;
+  let left: string[] = [];
+  await until(
+    "the machine to have nothing left of clients",
+    async () => {
+      left = await leftOnMachine({ server, directory, clientAddress });
+      return left.length === 0;
+    },
+    { everyMs: 500, otherwise: () => left.join("\n") },
+  );
+}
+
+/** When the daemon has ended properly, nothing of it runs any more. */
+async function expectNothingLeft(daemon: KeptDaemon, target: Target): Promise<void> {
+  const status = await daemon.stop();
+  if (status !== 0) throw new Error(`the daemon ended with status ${status}\n${daemon.output().slice(-3_000)}`);
+  const foreign = (words: readonly string[]) => words.some((word) => word.endsWith(".ovpn"));
+  const left = async () => (await processesUnder(target.directory)).filter(({ words }) => !foreign(words));
+  let still: Awaited<ReturnType<typeof left>> = [];
+  await until(
+    "every process of the daemon to be gone",
+    async () => {
+      still = await left();
+      return still.length === 0;
+    },
+    { deadlineMs: 15_000, otherwise: () => still.map(({ pid, words }) => `${pid} ${words.join(" ")}`).join("\n") },
+  );
+}

@@ -1,0 +1,133 @@
+import { setTimeout as pause } from "node:timers/promises";
+import Database from "better-sqlite3";
+import type { KeptDaemon } from "./kept-daemon.ts";
+import { type Found, killNow, processesUnder } from "./processes.ts";
+import type { Random } from "./random.ts";
+import type { SmallDisk } from "./small-disk.ts";
+
+/** What can be broken. */
+export type Target = {
+  /** The laboratory's directory: processes are found by it. */
+  directory: string;
+  /** Where the hooks' programs lie. */
+  hooksDirectory: string;
+  databaseFile: string;
+  disk: SmallDisk;
+  daemon: KeptDaemon;
+  /** When the database could not be written, in milliseconds since 1970. */
+  storeFaults: { from: number; to: number }[];
+};
+
+/** Breaks something, and says what it was; undefined where there was nothing of the kind to break just then. */
+type Fault = (target: Target, random: Random) => Promise<string | undefined>;
+
+export const faults: Readonly<Record<string, Fault>> = {
+  "kill the daemon": async ({ daemon }) => (daemon.signal("SIGKILL") ? "killed" : undefined),
+  "end the daemon": async ({ daemon }) => (daemon.signal("SIGTERM") ? "told to end" : undefined),
+  "kill a hook": (target, random) => {
+    const isHook = ({ words }: Found) => words.some((word) => word.startsWith(target.hooksDirectory));
+    return killOne(target, random, isHook);
+  },
+  "kill a worker": (target, random) => {
+    // Whatever else the daemon started: hosts of scripts and the processes within them, helpers that start programs.
+    const isWorker = (found: Found, all: readonly Found[]) =>
+      descends(found, target.daemon.pid(), all) &&
+      !servers.includes(found.name) &&
+      !found.words.some((word) => word.startsWith(target.hooksDirectory));
+    return killOne(target, random, isWorker);
+  },
+  "kill openvpn": (target, random) => killOne(target, random, ({ name }) => name === "openvpn"),
+  "fill the disk": async ({ disk, storeFaults }, random) => {
+    const ms = random.between(50, 1_500);
+    const from = Date.now();
+    await disk.fill();
+    await pause(ms);
+    await disk.free();
+    storeFaults.push({ from, to: Date.now() });
+    return `for ${ms} ms`;
+  },
+  "lock the database": async ({ databaseFile, storeFaults }, random) => {
+    // Beyond five seconds the store gives up on a lock.
+    const ms = random.chance(0.15) ? random.between(5_200, 6_500) : random.between(50, 1_500);
+    const database = new Database(databaseFile, { timeout: 0 });
+    try {
+      for (let tries = 0; tries < 200; tries++) {
+        if (beginWriting(database)) {
+          const from = Date.now();
+          await pause(ms);
+          database.exec("rollback");
+          storeFaults.push({ from, to: Date.now() });
+          return `for ${ms} ms`;
+        }
+        await pause(5);
+      }
+      return undefined;
+    } finally {
+      database.close();
+    }
+  },
+  "freeze openvpn": async (target, random) => {
+    const ms = random.between(50, 1_200);
+    const frozen = (await processesUnder(target.directory)).filter(({ name }) => name === "openvpn");
+    const [one] = frozen;
+    if (one === undefined) return undefined;
+    process.kill(one.pid, "SIGSTOP");
+    await pause(ms);
+    try {
+      process.kill(one.pid, "SIGCONT");
+    } catch {
+      // Somebody else killed it meanwhile.
+    }
+    return `for ${ms} ms`;
+  },
+};
+
+/** How often each comes, beside the others. */
+export const weights: readonly (readonly [string, number])[] = [
+  ["kill the daemon", 5],
+  ["end the daemon", 1],
+  ["kill a hook", 4],
+  ["kill a worker", 3],
+  ["kill openvpn", 2],
+  ["fill the disk", 2],
+  ["lock the database", 2],
+  ["freeze openvpn", 1],
+];
+
+const servers = ["openvpn", "wireguard-go"];
+const patienceMs = 800;
+
+async function killOne(
+  target: Target,
+  random: Random,
+  fits: (found: Found, all: readonly Found[]) => boolean,
+): Promise<string | undefined> {
+  const choice = random.fraction();
+  // A moment's patience: hooks come and go.
+  for (const end = Date.now() + patienceMs; Date.now() < end; await pause(20)) {
+    const all = await processesUnder(target.directory);
+    const found = all.filter((one) => fits(one, all));
+    const one = found[Math.floor(choice * found.length)];
+    if (one !== undefined && killNow(one.pid)) return `${one.pid} (${one.words.join(" ").slice(0, 120)})`;
+  }
+  return undefined;
+}
+
+function descends(found: Found, ancestor: number | undefined, all: readonly Found[]): boolean {
+  if (ancestor === undefined) return false;
+  for (let one: Found | undefined = found; one !== undefined; ) {
+    if (one.parent === ancestor) return true;
+    const { parent }: Found = one;
+    one = all.find(({ pid }) => pid === parent);
+  }
+  return false;
+}
+
+function beginWriting(database: Database.Database): boolean {
+  try {
+    database.exec("begin immediate");
+    return true;
+  } catch {
+    return false;
+  }
+}

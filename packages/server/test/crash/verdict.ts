@@ -1,0 +1,110 @@
+import Database from "better-sqlite3";
+import type { Line } from "./told.ts";
+
+type Row = {
+  id: string;
+  user_id: string;
+  state: string;
+  ipv4: string | null;
+  reserved_at: string;
+  admitted_at: string | null;
+  ended_at: string | null;
+  finished: number;
+  connect_event_id: string;
+  disconnect_event_id: string;
+};
+
+type DeliveryRow = { id: string; session_id: string; hook: string; event: string; state: string; error: string | null };
+
+/** What the database holds, read from the file itself, as whoever audits it would. */
+export type Ledger = {
+  connections: Row[];
+  addresses: { address: string; connection_id: string }[];
+  deliveries: DeliveryRow[];
+};
+
+export function readLedger(file: string): Ledger {
+  const database = new Database(file, { readonly: true, timeout: 10_000 });
+  try {
+    const all = <Result>(query: string) => database.prepare(query).all() as Result[];
+    return {
+      connections: all("select * from connections order by reserved_at, id"),
+      addresses: all("select address, connection_id from addresses"),
+      deliveries: all("select id, session_id, hook, event, state, error from deliveries"),
+    };
+  } finally {
+    database.close();
+  }
+}
+
+/** What is not over yet; empty when all has settled. */
+export function unsettled({ connections, addresses, deliveries }: Ledger): string[] {
+  const open = connections.filter(({ ended_at, finished }) => ended_at === null || finished === 0);
+  const untold = deliveries.filter(({ state }) => state === "waiting" || state === "running");
+  return [
+    ...open.map((row) => `connection ${row.id} of ${row.user_id} is ${row.state}, finished ${row.finished}`),
+    ...addresses.map(({ address, connection_id }) => `address ${address} is held by ${connection_id}`),
+    ...untold.map((row) => `the ${row.event} of ${row.session_id} for ${row.hook} is ${row.state} (${row.error})`),
+  ];
+}
+
+/** Holds a ledger in which everything has ended against what the hooks wrote down. Empty: every promise was kept. */
+export function broken(ledger: Ledger, lines: readonly Line[]): string[] {
+  const rows = new Map(ledger.connections.map((row) => [row.id, row]));
+  const faults: string[] = [];
+  const bySession = new Map<string, Line[]>();
+  for (const line of lines) {
+    const row = rows.get(line.sessionId);
+    if (row === undefined) faults.push(`${line.hook} was told of ${line.sessionId}, which the ledger does not know`);
+    else if (line.event !== "V" && line.ipv4 !== row.ipv4)
+      faults.push(`${line.hook} was told of ${row.id} with the address ${line.ipv4}, which is ${row.ipv4}`);
+    bySession.set(line.sessionId, [...(bySession.get(line.sessionId) ?? []), line]);
+  }
+  for (const row of ledger.connections) faults.push(...brokenFor(row, bySession.get(row.id) ?? []));
+  faults.push(...heldTwice(ledger.connections));
+  for (const { state, event, hook, session_id, error } of ledger.deliveries) {
+    // A veto's question is not asked twice; everything else is told until it was heard.
+    if (state === "failed" && !(hook === "gate" && event === "connect"))
+      faults.push(`the ${event} of ${session_id} for ${hook} was given up: ${error}`);
+  }
+  return faults;
+}
+
+function brokenFor(row: Row, lines: readonly Line[]): string[] {
+  const faults: string[] = [];
+  const admitted = row.admitted_at !== null;
+  if (admitted && lines.some(({ event }) => event === "V")) faults.push(`${row.id} was admitted after a veto`);
+  for (const hook of ["gate", "told"] as const) {
+    const own = lines.filter((line) => line.hook === hook);
+    const idsOf = (event: Line["event"]) => [...new Set(own.filter((l) => l.event === event).map((l) => l.eventId))];
+    const [connects, ends] = [idsOf("C"), idsOf("D")];
+    if (admitted && connects.length === 0) faults.push(`${row.id} was admitted, and ${hook} was not told`);
+    if (connects.some((id) => id !== row.connect_event_id))
+      faults.push(
+        `${hook} was told of the connect of ${row.id} as ${connects.join(", ")}, not ${row.connect_event_id}`,
+      );
+    if (ends.some((id) => id !== row.disconnect_event_id))
+      faults.push(`${hook} was told of the end of ${row.id} as ${ends.join(", ")}, not ${row.disconnect_event_id}`);
+    if (connects.length > 0 && ends.length === 0)
+      faults.push(`${hook} was told that ${row.id} began, not that it ended`);
+    if (!admitted && hook === "told" && own.length > 0)
+      faults.push(`told heard of ${row.id}, which was never admitted`);
+    const firstEnd = own.findIndex(({ event }) => event === "D");
+    if (firstEnd >= 0 && own.slice(firstEnd).some(({ event }) => event === "C"))
+      faults.push(`${hook} was told that ${row.id} began after it was told that it had ended`);
+  }
+  return faults;
+}
+
+/** Two connections with one address at the same time. */
+function heldTwice(connections: readonly Row[]): string[] {
+  const faults: string[] = [];
+  const last = new Map<string, Row>();
+  for (const row of connections) {
+    const before = row.ipv4 === null ? undefined : last.get(row.ipv4);
+    if (before !== undefined && (before.ended_at === null || before.ended_at > row.reserved_at))
+      faults.push(`${row.ipv4} was given to ${row.id} while ${before.id} had it`);
+    if (row.ipv4 !== null) last.set(row.ipv4, row);
+  }
+  return faults;
+}
