@@ -1,0 +1,41 @@
+import { mkdirSync, readFileSync, writeFileSync } from "node:fs";
+import { createRequire } from "node:module";
+import { dirname, join } from "node:path";
+import { getAsset, isSea } from "node:sea";
+
+/** pyodide's files that a start needs. */
+export const pyodideFiles = [
+  "pyodide.js",
+  "pyodide.asm.mjs",
+  "pyodide.asm.wasm",
+  "pyodide-lock.json",
+  "python_stdlib.zip",
+] as const;
+
+export const layerFiles = ["layer.py", "host.py", "windows_paths.py"] as const;
+
+/** The text of one of the layer's files: inside the executable, or beside this module. */
+export function layerText(name: (typeof layerFiles)[number]): string {
+  return isSea() ? getAsset(`layer/${name}`, "utf8") : readFileSync(join(import.meta.dirname, "layer", name), "utf8");
+}
+
+/**
+ * The directory with pyodide's files. In the executable they are assets, written to a directory in the one given, which
+ * is the script's own: nobody else could have changed them, and they are gone with it.
+ */
+export function pyodideDirectory(own: string): string {
+  if (!isSea()) return dirname(createRequire(import.meta.url).resolve("pyodide"));
+  const directory = join(own, "pyodide");
+  mkdirSync(directory, { mode: 0o700 });
+  for (const name of pyodideFiles) {
+    writeFileSync(join(directory, name), Buffer.from(getAsset(`pyodide/${name}`)), { flag: "wx", mode: 0o600 });
+  }
+  return directory;
+}
+
+/** The worker beside Python: a file, or the text of one. */
+export function hostWorkerCode(): { file: URL } | { text: string } {
+  return isSea()
+    ? { text: getAsset("host-worker.js", "utf8") }
+    : { file: new URL("./host-worker.ts", import.meta.url) };
+}
