@@ -1,6 +1,7 @@
 import type { Transaction } from "kysely";
 import type { User } from "../core/account.ts";
 import type { Properties, PropertyOwner } from "../core/properties.ts";
+import { deleteScriptsOf } from "./client-scripts.ts";
 import type { Database } from "./database.ts";
 import type { Tables } from "./schema.ts";
 import type { AccountStore } from "./store.ts";
@@ -19,6 +20,7 @@ export function accountStore({ query, transaction }: Database): AccountStore {
       const { numDeletedRows } = await trx.deleteFrom(table).where("id", "=", name).executeTakeFirst();
       if (numDeletedRows === 0n) return false;
       await trx.deleteFrom("properties").where("owner_kind", "=", kind).where("owner_name", "=", name).execute();
+      if (kind === "group") await deleteScriptsOf(trx, name);
       return true;
     });
   }

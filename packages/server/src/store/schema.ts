@@ -1,6 +1,7 @@
 import type { EndReason } from "../core/connection.ts";
 import type { DeliveryState, HookEvent } from "../core/hook.ts";
 import type { PropertyOwner } from "../core/properties.ts";
+import type { ClientScriptTables } from "./client-script-tables.ts";
 import type { ClientConfigKind, ScriptVersion } from "./store.ts";
 
 /**
@@ -8,7 +9,7 @@ import type { ClientConfigKind, ScriptVersion } from "./store.ts";
  * 0 or 1; what is only ever read whole is JSON text. `bigint` columns come back as text from some engines: read them
  * with `Number`.
  */
-export type Tables = {
+export type Tables = ClientScriptTables & {
   users: UserTable;
   groups: GroupTable;
   properties: PropertyTable;

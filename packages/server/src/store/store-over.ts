@@ -3,6 +3,7 @@ import type { AttemptOptions } from "./attempt-queue.ts";
 import { attemptStore } from "./attempts.ts";
 import { challengeStore } from "./challenges.ts";
 import { clientConfigStore } from "./client-configs.ts";
+import { clientScriptStore } from "./client-scripts.ts";
 import type { Database } from "./database.ts";
 import { deliveryStore } from "./deliveries.ts";
 import { ledger } from "./ledger.ts";
@@ -19,6 +20,7 @@ export function storeOver(database: Database, attemptOptions?: AttemptOptions): 
     settings: settingStore(database),
     clientConfigs: clientConfigStore(database),
     scripts: scriptStore(database),
+    clientScripts: clientScriptStore(database),
     attempts,
     challenges: challengeStore(database),
     sessions: sessionStore(database),

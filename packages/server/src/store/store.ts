@@ -6,6 +6,7 @@ import type { ErrorCode } from "../core/errors.ts";
 import type { Delivery, DeliveryState, HookEvent } from "../core/hook.ts";
 import type { Properties, PropertyOwner } from "../core/properties.ts";
 import type { VpnSession } from "../core/session.ts";
+import type { ClientScriptStore } from "./client-script-store.ts";
 
 /**
  * The port to the database: one interface a noun, implemented for each engine and put through one suite of tests.
@@ -18,6 +19,7 @@ export interface Store {
   readonly settings: SettingStore;
   readonly clientConfigs: ClientConfigStore;
   readonly scripts: ScriptStore;
+  readonly clientScripts: ClientScriptStore;
   readonly attempts: AttemptStore;
   readonly challenges: ChallengeStore;
   readonly sessions: SessionStore;

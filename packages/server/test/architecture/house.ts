@@ -26,6 +26,7 @@ const ports: Record<string, string> = {
   "network/network.ts": "network",
   "runner/runner.ts": "runner",
   "store/store.ts": "store",
+  "store/client-script-store.ts": "store",
 };
 
 /** Undefined for a file that has no place in the house. */

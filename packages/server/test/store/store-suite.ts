@@ -2,6 +2,7 @@ import { describe } from "vitest";
 import { accountsSuite } from "./suite/accounts.ts";
 import { addressesSuite } from "./suite/addresses.ts";
 import { attemptsSuite } from "./suite/attempts.ts";
+import { clientScriptsSuite } from "./suite/client-scripts.ts";
 import { deliveriesSuite } from "./suite/deliveries.ts";
 import { ledgerSuite } from "./suite/ledger.ts";
 import { propertiesSuite } from "./suite/properties.ts";
@@ -21,6 +22,7 @@ export function storeSuite(engine: string, open: OpenStore): void {
     ledgerSuite(open);
     deliveriesSuite(open);
     sessionsSuite(open);
+    clientScriptsSuite(open);
     propertiesSuite(open);
   });
 }

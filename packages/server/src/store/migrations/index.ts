@@ -1,6 +1,7 @@
 import type { Migration } from "kysely/migration";
 import * as foundation from "./0001-foundation.ts";
 import * as challengesAndSessions from "./0002-challenges-and-sessions.ts";
+import * as clientScripts from "./0006-client-scripts.ts";
 
 /**
  * Every change of the schema, in order, by name. A list, not a folder that is read: what runs is what was built. A
@@ -9,4 +10,5 @@ import * as challengesAndSessions from "./0002-challenges-and-sessions.ts";
 export const migrations: Readonly<Record<string, Migration>> = {
   "0001-foundation": foundation,
   "0002-challenges-and-sessions": challengesAndSessions,
+  "0006-client-scripts": clientScripts,
 };
