@@ -55,4 +55,11 @@ export type Connection = {
   bytesIn: number;
   /** To the client. */
   bytesOut: number;
+  /** WireGuard: the client config it belongs to, which holds its addresses. */
+  clientConfigId?: string;
+  /** WireGuard: what began it, the making of its client config or a handshake. */
+  trigger?: Trigger;
 };
+
+/** What connects and disconnects a WireGuard device; hooks read it as `VPN_TRIGGER`. */
+export type Trigger = "config" | "handshake";

@@ -1,7 +1,7 @@
 import type { Transaction } from "kysely";
 import { type AddressRange, addressNumber, addressOf, clientSpans } from "../core/address-range.ts";
 import type { Tables } from "./schema.ts";
-import type { AddressWish } from "./store.ts";
+import type { AddressWish, Holding, Reservation } from "./store.ts";
 
 export type Taken =
   | { address: string }
@@ -9,7 +9,7 @@ export type Taken =
   | { refused: "no-free-address"; heldBy: null };
 
 /** Takes an address for a connection; the primary key of `addresses` is what keeps it from being held twice. */
-export async function takeAddress(trx: Transaction<Tables>, wish: AddressWish, holder: string): Promise<Taken> {
+async function takeAddress(trx: Transaction<Tables>, wish: AddressWish, holder: string): Promise<Taken> {
   if ("fixed" in wish) {
     if (await hold(trx, wish.fixed, holder)) return { address: wish.fixed };
     const { connection_id } = await trx
@@ -24,6 +24,32 @@ export async function takeAddress(trx: Transaction<Tables>, wish: AddressWish, h
     if (address !== undefined) return { address };
   }
   return { refused: "no-free-address", heldBy: null };
+}
+
+/** An address of each family that is wished for, all or none. What the holder has already stays its own; one that is new (`anew`) has none. */
+export async function takeAddresses(
+  trx: Transaction<Tables>,
+  { holder, wishes, anew }: { holder: string; wishes: Pick<Reservation, "ipv4" | "ipv6">; anew: boolean },
+): Promise<Holding | Extract<Taken, { refused: string }>> {
+  const held = anew
+    ? []
+    : await trx.selectFrom("addresses").select("address").where("connection_id", "=", holder).execute();
+  const before = (family: 4 | 6) =>
+    held.find(({ address }) => address.includes(":") === (family === 6))?.address ?? null;
+  const holding: Holding = { ipv4: before(4), ipv6: before(6) };
+  const takenNow: string[] = [];
+  for (const family of ["ipv4", "ipv6"] as const) {
+    const wish = wishes[family];
+    if (wish === null || holding[family] !== null) continue;
+    const taken = await takeAddress(trx, wish, holder);
+    if ("refused" in taken) {
+      if (takenNow.length > 0) await trx.deleteFrom("addresses").where("address", "in", takenNow).execute();
+      return taken;
+    }
+    holding[family] = taken.address;
+    takenNow.push(taken.address);
+  }
+  return holding;
 }
 
 export async function freeAddresses(trx: Transaction<Tables>, holder: string): Promise<void> {

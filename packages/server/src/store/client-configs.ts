@@ -1,14 +1,14 @@
 import { SallyportError } from "../core/errors.ts";
 import type { Database } from "./database.ts";
 import type { ClientConfigTable } from "./schema.ts";
-import type { ClientConfig, ClientConfigStore } from "./store.ts";
+import type { ClientConfig, ClientConfigStore, DeviceFacts } from "./store.ts";
 
 export function clientConfigStore({ query }: Database): ClientConfigStore {
   return {
     async add(config) {
       const result = await query
         .insertInto("client_configs")
-        .values(rowOf(config))
+        .values(clientConfigRow(config))
         .onConflict((conflict) => conflict.doNothing())
         .executeTakeFirst();
       if ((result.numInsertedOrUpdatedRows ?? 0n) > 0n) return;
@@ -20,25 +20,25 @@ export function clientConfigStore({ query }: Database): ClientConfigStore {
 
     async get(id) {
       const row = await query.selectFrom("client_configs").selectAll().where("id", "=", id).executeTakeFirst();
-      return row && configOf(row);
+      return row && clientConfigOf(row);
     },
 
     async bySerial(serial) {
       const row = await query.selectFrom("client_configs").selectAll().where("serial", "=", serial).executeTakeFirst();
-      return row && configOf(row);
+      return row && clientConfigOf(row);
     },
 
     async list(filter = {}) {
       let select = query.selectFrom("client_configs").selectAll().orderBy("created_at").orderBy("id");
       if (filter.userId !== undefined) select = select.where("user_id", "=", filter.userId);
       if (filter.profileId !== undefined) select = select.where("profile_id", "=", filter.profileId);
-      return (await select.execute()).map(configOf);
+      return (await select.execute()).map(clientConfigOf);
     },
 
-    async revoke(id, at) {
+    async revoke(id, at, reason = "revoked") {
       const result = await query
         .updateTable("client_configs")
-        .set({ revoked_at: at })
+        .set({ revoked_at: at, end_reason: reason })
         .where("id", "=", id)
         .where("revoked_at", "is", null)
         .executeTakeFirst();
@@ -47,7 +47,7 @@ export function clientConfigStore({ query }: Database): ClientConfigStore {
   };
 }
 
-function rowOf(config: ClientConfig): ClientConfigTable {
+export function clientConfigRow(config: ClientConfig): ClientConfigTable {
   return {
     id: config.id,
     user_id: config.userId,
@@ -59,10 +59,18 @@ function rowOf(config: ClientConfig): ClientConfigTable {
     created_at: config.createdAt,
     expires_at: config.expiresAt,
     revoked_at: config.revokedAt,
+    issued_at: config.issuedAt ?? null,
+    end_reason: config.endReason ?? null,
+    away_at: config.awayAt ?? null,
+    preshared_key: null,
+    ipv4: config.ipv4 ?? null,
+    ipv6: config.ipv6 ?? null,
+    last_seen_at: config.lastSeenAt ?? null,
+    endpoint: config.endpoint ?? null,
   };
 }
 
-function configOf(row: ClientConfigTable): ClientConfig {
+export function clientConfigOf(row: ClientConfigTable): ClientConfig {
   return {
     id: row.id,
     userId: row.user_id,
@@ -74,5 +82,19 @@ function configOf(row: ClientConfigTable): ClientConfig {
     createdAt: row.created_at,
     expiresAt: row.expires_at,
     revokedAt: row.revoked_at,
+    ...(row.end_reason !== null && { endReason: row.end_reason }),
+    ...(row.protocol === "wireguard" && deviceFacts(row)),
+  };
+}
+
+function deviceFacts(row: ClientConfigTable): Partial<DeviceFacts> {
+  const { issued_at, away_at, ipv4, ipv6, last_seen_at, endpoint } = row;
+  return {
+    ...(issued_at !== null && { issuedAt: issued_at }),
+    ...(away_at !== null && { awayAt: away_at }),
+    ...(ipv4 !== null && { ipv4 }),
+    ...(ipv6 !== null && { ipv6 }),
+    ...(last_seen_at !== null && { lastSeenAt: last_seen_at }),
+    ...(endpoint !== null && { endpoint }),
   };
 }

@@ -31,6 +31,8 @@ export function rowOf(connection: Connection): ConnectionTable {
     bytes_in: connection.bytesIn,
     bytes_out: connection.bytesOut,
     finished: 0,
+    client_config_id: connection.clientConfigId ?? null,
+    trigger: connection.trigger ?? null,
   };
 }
 
@@ -62,5 +64,7 @@ export function connectionOf(row: ConnectionTable): Connection {
     endDetail: row.end_detail,
     bytesIn: Number(row.bytes_in),
     bytesOut: Number(row.bytes_out),
+    ...(row.client_config_id !== null && { clientConfigId: row.client_config_id }),
+    ...(row.trigger !== null && { trigger: row.trigger }),
   };
 }

@@ -10,7 +10,7 @@ import type { DeliveryStore } from "./store.ts";
 const ready = sql<boolean>`state = 'waiting' and blocked = 0`;
 const running = sql<boolean>`state = 'running'`;
 
-export function deliveryStore({ query, transaction }: Database): DeliveryStore {
+export function deliveryStore({ query, transaction }: Database): Omit<DeliveryStore, "prune"> {
   return {
     tell: ({ sessionId, hook, at, leaseUntil }) =>
       transaction(async (trx) => {

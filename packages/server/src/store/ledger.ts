@@ -1,11 +1,12 @@
 import { sql, type Transaction } from "kysely";
 import type { Connection } from "../core/connection.ts";
 import { writeProperties } from "./accounts.ts";
-import { freeAddresses, takeAddress } from "./addresses.ts";
+import { freeAddresses, takeAddresses } from "./addresses.ts";
 import { connectionOf, rowOf } from "./connection-rows.ts";
 import type { Database } from "./database.ts";
 import { queueConnects, queueDisconnects } from "./delivery-rows.ts";
 import { connectionLists } from "./ledger-lists.ts";
+import { pruneConnections } from "./prune.ts";
 import type { ConnectionTable, Tables } from "./schema.ts";
 import type { Ledger, Reservation, Reserved } from "./store.ts";
 
@@ -64,7 +65,7 @@ export function ledger({ query, transaction }: Database): Ledger {
       transaction(async (trx) => {
         // The tunnel is gone, whoever noticed first that the connection is over.
         if (end.release) await freeAddresses(trx, id);
-        const ended = await endRow(trx, id, end);
+        const ended = await endRow(trx, id, end, end.release);
         if (ended === undefined && end.release) await finish(trx, id);
         return ended !== undefined;
       }),
@@ -74,6 +75,14 @@ export function ledger({ query, transaction }: Database): Ledger {
         await freeAddresses(trx, id);
         await finish(trx, id);
       }),
+
+    hold: (clientConfigId, wishes) =>
+      transaction(async (trx) => {
+        const taken = await takeAddresses(trx, { holder: clientConfigId, wishes, anew: false });
+        return "refused" in taken ? { ...taken, replaced: [] } : taken;
+      }),
+
+    prune: (before) => pruneConnections({ query, transaction, close: async () => {} }, before),
   };
 }
 
@@ -85,16 +94,13 @@ async function reserve(
   if (mostConnections !== null && (await openConnections(trx, connection.userId)) >= mostConnections) {
     return { refused: "too-many-connections", heldBy: null, replaced };
   }
-  const reserved: Connection = { ...connection, ipv4: null, ipv6: null };
-  for (const [family, wish] of [["ipv4", ipv4] as const, ["ipv6", ipv6] as const]) {
-    if (wish === null) continue;
-    const taken = await takeAddress(trx, wish, connection.id);
-    if ("refused" in taken) {
-      await freeAddresses(trx, connection.id);
-      return { ...taken, replaced };
-    }
-    reserved[family] = taken.address;
-  }
+  const taken = await takeAddresses(trx, {
+    holder: connection.clientConfigId ?? connection.id,
+    wishes: { ipv4, ipv6 },
+    anew: connection.clientConfigId === undefined,
+  });
+  if ("refused" in taken) return { ...taken, replaced };
+  const reserved: Connection = { ...connection, ...taken };
   await trx.insertInto("connections").values(rowOf(reserved)).execute();
   return { connection: reserved, replaced };
 }
@@ -142,6 +148,7 @@ async function endRow(
   trx: Transaction<Tables>,
   id: string,
   end: Omit<Parameters<Ledger["end"]>[1], "release">,
+  gone = false,
 ): Promise<ConnectionTable | undefined> {
   const row = await trx
     .updateTable("connections")
@@ -159,6 +166,9 @@ async function endRow(
           ),
         )
         .then(eb.lit(0))
+        // Its client config holds the addresses; the peer is there until somebody says that it is gone.
+        .when("client_config_id", "is not", null)
+        .then(eb.lit(gone ? 1 : 0))
         .else(eb.lit(1))
         .end(),
     }))

@@ -2,7 +2,7 @@ import type { EndReason } from "../core/connection.ts";
 import type { DeliveryState, HookEvent } from "../core/hook.ts";
 import type { PropertyOwner } from "../core/properties.ts";
 import type { ClientScriptTables } from "./client-script-tables.ts";
-import type { ClientConfigKind, ScriptVersion } from "./store.ts";
+import type { ClientConfigEnd, ClientConfigKind, ScriptVersion } from "./store.ts";
 
 /**
  * The tables as every engine has them. Times are ISO 8601 UTC text of one width, so that they sort as text; truth is
@@ -68,6 +68,15 @@ export type ClientConfigTable = {
   created_at: string;
   expires_at: string;
   revoked_at: string | null;
+  /** Null while a WireGuard device is being asked for. */
+  issued_at: string | null;
+  end_reason: ClientConfigEnd | null;
+  away_at: string | null;
+  preshared_key: string | null;
+  ipv4: string | null;
+  ipv6: string | null;
+  last_seen_at: string | null;
+  endpoint: string | null;
 };
 
 type ScriptTable = { id: string; position: number; active_version: number | null };
@@ -121,12 +130,14 @@ export type ConnectionTable = {
   bytes_out: number;
   /** 1 once it is ended and holds no address: then no driver knows it any more. */
   finished: number;
+  client_config_id: string | null;
+  trigger: "config" | "handshake" | null;
 };
 
 /**
  * Who holds which address. `block` and `place` are the address as numbers of which every engine can compute the next
  * one: an IPv4 address is its place in the block `4`, an IPv6 address the place (its last 48 bits) in a block named by
- * its first 80 bits in hex.
+ * its first 80 bits in hex. `connection_id` is the holder: a connection, or the client config that has it for good.
  */
 type AddressTable = { address: string; block: string; place: number; connection_id: string };
 

@@ -6,7 +6,9 @@ import { clientConfigStore } from "./client-configs.ts";
 import { clientScriptStore } from "./client-scripts.ts";
 import type { Database } from "./database.ts";
 import { deliveryStore } from "./deliveries.ts";
+import { deviceStore } from "./devices.ts";
 import { ledger } from "./ledger.ts";
+import { pruneDeliveries } from "./prune.ts";
 import { scriptStore } from "./scripts.ts";
 import { sessionStore } from "./sessions.ts";
 import { settingStore } from "./settings.ts";
@@ -19,13 +21,14 @@ export function storeOver(database: Database, attemptOptions?: AttemptOptions): 
     accounts: accountStore(database),
     settings: settingStore(database),
     clientConfigs: clientConfigStore(database),
+    devices: deviceStore(database),
     scripts: scriptStore(database),
     clientScripts: clientScriptStore(database),
     attempts,
     challenges: challengeStore(database),
     sessions: sessionStore(database),
     ledger: ledger(database),
-    deliveries: deliveryStore(database),
+    deliveries: { ...deliveryStore(database), prune: (before) => pruneDeliveries(database, before) },
     async close() {
       await attempts.close();
       await database.close();

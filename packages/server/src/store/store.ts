@@ -18,6 +18,7 @@ export interface Store {
   readonly accounts: AccountStore;
   readonly settings: SettingStore;
   readonly clientConfigs: ClientConfigStore;
+  readonly devices: DeviceStore;
   readonly scripts: ScriptStore;
   readonly clientScripts: ClientScriptStore;
   readonly attempts: AttemptStore;
@@ -76,6 +77,23 @@ export type ClientConfig = {
   createdAt: string;
   expiresAt: string;
   revokedAt: string | null;
+} & Partial<DeviceFacts>;
+
+/** Why a client config works no more, before its time. */
+export type ClientConfigEnd = "revoked" | "replaced" | "deleted" | "unused" | "rejected";
+
+/** What is known of a WireGuard device beside its file; what has no value is left out. */
+export type DeviceFacts = {
+  /** When its file was handed out; left out while it is being asked for. */
+  issuedAt: string;
+  endReason: ClientConfigEnd;
+  /** Since when an administrator keeps it out though it is valid. */
+  awayAt: string;
+  ipv4: string;
+  ipv6: string;
+  /** Its last handshake, and where from. */
+  lastSeenAt: string;
+  endpoint: string;
 };
 
 export interface ClientConfigStore {
@@ -84,7 +102,34 @@ export interface ClientConfigStore {
   bySerial(serial: string): Promise<ClientConfig | undefined>;
   list(filter?: { userId?: string; profileId?: string }): Promise<ClientConfig[]>;
   /** False where there is none or it is revoked already. */
-  revoke(id: string, at: string): Promise<boolean>;
+  revoke(id: string, at: string, reason?: ClientConfigEnd): Promise<boolean>;
+}
+
+/** WireGuard devices: client configs of a public key (`connectionId`), which hold addresses as long as they work. */
+export interface DeviceStore {
+  /** A device that is being asked for. False where the profile has a working one with this key. */
+  begin(config: ClientConfig, presharedKey: string | null): Promise<boolean>;
+  /** Its file is handed out. False where it was revoked meanwhile. */
+  issued(
+    id: string,
+    facts: { at: string; expiresAt: string; ipv4: string | null; ipv6: string | null },
+  ): Promise<boolean>;
+  /** It was never handed out: nothing of it stays, and its addresses are free. */
+  drop(id: string): Promise<void>;
+  /** Those not revoked, in order of their making, with keys that nobody else reads. Those past their time too. */
+  working(filter?: {
+    profileId?: string;
+    userId?: string;
+  }): Promise<(ClientConfig & { presharedKey: string | null })[]>;
+  /** All that ever had this key, the working one first. */
+  withKey(profileId: string, publicKey: string): Promise<ClientConfig[]>;
+  /** Null lets it in again. */
+  setAway(id: string, at: string | null): Promise<void>;
+  seen(
+    sightings: readonly { profileId: string; publicKey: string; at: string | null; endpoint: string | null }[],
+  ): Promise<void>;
+  /** Those that work no more, hold addresses, and have no connection left. */
+  stillHolding(now: string): Promise<{ id: string; profileId: string }[]>;
 }
 
 export type ScriptVersion = {
@@ -183,7 +228,12 @@ export type Reserved =
       replaced: Connection[];
     };
 
-/** The ledger. An address row belongs to one connection until `release`, which may come after the connection's end. */
+export type Holding = { ipv4: string | null; ipv6: string | null };
+
+/**
+ * The ledger. An address row belongs to one connection until `release`, which may come after the connection's end; or to
+ * the client config that the connection names (`clientConfigId`): it holds its addresses over all its connections.
+ */
 export interface Ledger {
   /**
    * Ends (`replaced`) whatever this user and device (`connectionId`) had in this profile and takes the addresses.
@@ -217,8 +267,15 @@ export interface Ledger {
       subscribers: readonly string[];
     },
   ): Promise<boolean>;
-  /** Frees the addresses a connection still holds. */
+  /** Frees the addresses a connection, or a client config, still holds. */
   release(id: string): Promise<void>;
+  /** Takes addresses for a client config that has no connection yet; those it holds already stay its own. */
+  hold(
+    clientConfigId: string,
+    wishes: Pick<Reservation, "ipv4" | "ipv6">,
+  ): Promise<Holding | (Extract<Reserved, { refused: ErrorCode }> & { replaced: [] })>;
+  /** Deletes what ended before this time, has no tunnel any more, and was told to every hook; how many. */
+  prune(before: string): Promise<number>;
   get(id: string): Promise<Connection | undefined>;
   /** The connection, ended or not, that still holds addresses or is not ended under this tunnel. */
   byTunnel(tunnel: { profileId: string; listener: string; key: string }): Promise<Connection | undefined>;
@@ -273,4 +330,6 @@ export interface DeliveryStore {
   }): Promise<Delivery[]>;
   /** Makes a failed delivery waiting again with its attempts at 0. */
   retry(id: string, at: string): Promise<boolean>;
+  /** Deletes what was done before this time, of connections that have ended and of which nothing is left to tell. */
+  prune(before: string): Promise<number>;
 }

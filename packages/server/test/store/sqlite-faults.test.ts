@@ -97,10 +97,10 @@ describe("a SQLite store tells the administrator what to do when", () => {
     await makeDatabase();
     const broken = {
       ...migrations,
-      "0002-good": {
+      "9998-good": {
         up: (db: typeof database.query) => db.schema.createTable("extra").addColumn("a", "text").execute(),
       },
-      "0003-bad": { up: () => Promise.reject(new Error("out of luck")) },
+      "9999-bad": { up: () => Promise.reject(new Error("out of luck")) },
     };
     const database = await openSqliteDatabase({ file });
     await expect(migrate(database.query, { name: file, known: broken })).rejects.toThrow("out of luck");
@@ -134,7 +134,7 @@ describe("a SQLite store tells the administrator what to do when", () => {
   });
 
   test("a limit on file sizes is reached: the attempts that could not be written are reported as lost", async () => {
-    const script = 'ulimit -f 800; exec "$@"';
+    const script = 'ulimit -f 1000; exec "$@"';
     const { stdout } = await execute("sh", ["-c", script, "sh", process.execPath, program, directory]);
     const said = JSON.parse(stdout);
     expect(said.full.code).toBe("store-unavailable");

@@ -18,7 +18,7 @@ const reads = /^(SCAN|SEARCH) (connections|addresses|held|next|deliveries|d|atte
 const primaryKeys = /^sqlite_autoindex_\w+_1$/;
 
 /** What a reservation needs, where an operation begins with one. */
-const reserving = ["connections_by_live_device", "addresses_by_connection"];
+const reserving = ["connections_by_live_device"];
 
 type Operation = [name: string, work: (store: Store, connection: string) => Promise<unknown>, indexes: string[]];
 
@@ -30,7 +30,7 @@ const operations: Operation[] = [
       for (let i = 0; i < 7; i++) await store.ledger.reserve(aReservation({ reservedAt: at(i) }, wishes));
       await store.ledger.reserve(aReservation({}, { ipv4: { fixed: "10.42.0.2" } }));
     },
-    ["connections_by_live_device", "addresses_by_connection", "addresses_by_place"],
+    ["connections_by_live_device", "addresses_by_place"],
   ],
   [
     "a reservation that replaces a connection",
@@ -49,7 +49,7 @@ const operations: Operation[] = [
   [
     "an admission",
     (store) => admitted(store, {}, { observers: ["siem"], wishes: { ipv4: null } }),
-    ["connections_by_live_device", "addresses_by_connection"],
+    ["connections_by_live_device"],
   ],
   ["establishing", (store, id) => store.ledger.established(id, at(1)), []],
   ["renaming", (store, id) => store.ledger.rename(id, "8"), []],
@@ -111,6 +111,12 @@ const operations: Operation[] = [
     "taking it while a hook is busy",
     (store) => takeDue(store, ["slow"]),
     [...reserving, "deliveries_by_ready", "deliveries_by_running_hook", "deliveries_2"],
+  ],
+  ["the figures of connections", (store) => store.figures.connections(0), ["connections_by_live"]],
+  [
+    "the figures of deliveries",
+    (store) => store.figures.deliveries(),
+    ["deliveries_by_waiting_hook", "deliveries_by_running_hook", "deliveries_by_failed_hook"],
   ],
   ["when the next is due", (store) => store.deliveries.nextDueAt(), ["deliveries_by_ready"]],
   [
@@ -190,7 +196,8 @@ describe("SQLite uses an index, and this one, for", () => {
     for (const query of queries) {
       for (const step of await planOf(query)) {
         // A connection's deliveries are a handful: sorting those is nothing.
-        if (name !== "a connection's") expect(step, query.sql).not.toContain("TEMP B-TREE");
+        // What is open is counted into as many entries as there are groups.
+        if (!["a connection's", "the figures of connections"].includes(name)) expect(step, query.sql).not.toContain("TEMP B-TREE");
         if (!reads.test(step)) continue;
         const index = / INDEX (\S+)/.exec(step)?.[1] ?? `none at all: ${step}`;
         if (!primaryKeys.test(index)) used.add(index.replace("sqlite_autoindex_", ""));

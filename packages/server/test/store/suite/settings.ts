@@ -85,7 +85,7 @@ export function settingsSuite(open: OpenStore): void {
         expect(await clientConfigs.revoke("config-1", at(5))).toBe(true);
         expect(await clientConfigs.revoke("config-1", at(6))).toBe(false);
         expect(await clientConfigs.revoke("config-2", at(6))).toBe(false);
-        expect(await clientConfigs.bySerial("1a2b3c")).toEqual(config({ revokedAt: at(5) }));
+        expect(await clientConfigs.bySerial("1a2b3c")).toEqual(config({ revokedAt: at(5), endReason: "revoked" }));
       }));
   });
 }
