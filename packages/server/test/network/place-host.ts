@@ -6,8 +6,8 @@ import { connect, createServer, type Socket } from "node:net";
  */
 type Call = { id: number; method: keyof typeof methods; args: never[] };
 
-/** Longer than the first packet, should it get lost, takes to be sent again. */
-const patienceMs = 2_500;
+/** Longer than the first packet, should it get lost, takes to be sent again, twice. */
+const patienceMs = 4_000;
 let kept: Socket | undefined;
 
 const methods = {

@@ -6,6 +6,7 @@ import { Batches } from "./batches.ts";
 import { checkedDeviceName } from "./checked.ts";
 import { inspectForwarding } from "./inspect-forwarding.ts";
 import { createRunProgram, type RunProgram } from "./programs.ts";
+import { createResidentPrograms } from "./resident.ts";
 import { type RouteLine, Routes } from "./routes.ts";
 import { RuleWriter } from "./rule-writer.ts";
 import { Ruleset } from "./ruleset.ts";
@@ -34,17 +35,19 @@ type Change =
   | { kind: "end" };
 
 const longestWaitMs = 10_000;
-const pauseMs = 40;
+const pauseMs = 2;
 const mostTogether = 2_000;
 
 /** The network of a Linux machine, with nft and ip. */
 export function createLinuxNetwork(options: LinuxNetworkOptions): Network {
-  return new LinuxNetwork(options, createRunProgram({ deadlineMs: options.deadlineMs ?? 5_000 }));
+  const { deadlineMs = 5_000 } = options;
+  return new LinuxNetwork(options, createResidentPrograms({ run: createRunProgram({ deadlineMs }), deadlineMs }));
 }
 
 class LinuxNetwork implements Network {
   readonly #options: LinuxNetworkOptions;
   readonly #run: RunProgram;
+  readonly #closePrograms: () => void;
   readonly #rules: Ruleset;
   readonly #writer: RuleWriter;
   readonly #routes: Routes;
@@ -55,9 +58,10 @@ class LinuxNetwork implements Network {
   #watch: NodeJS.Timeout | null = null;
   #started = false;
 
-  constructor(options: LinuxNetworkOptions, run: RunProgram) {
+  constructor(options: LinuxNetworkOptions, { run, close }: ReturnType<typeof createResidentPrograms>) {
     this.#options = options;
     this.#run = run;
+    this.#closePrograms = close;
     this.#rules = new Ruleset(options.table);
     this.#writer = new RuleWriter({ rules: this.#rules, table: options.table, run, log: options.log });
     this.#routes = new Routes(run);
@@ -108,6 +112,7 @@ class LinuxNetwork implements Network {
       if (fault) this.#options.log.error({ error: fault }, "rules or routes of ours may remain on the machine");
     }
     await this.#changes.idle();
+    this.#closePrograms();
   }
 
   #lookLater(lastLookMs: number): void {

@@ -8,12 +8,15 @@ export type RunProgram = (program: "nft" | "ip", args: readonly string[], input?
 const mostErrorBytes = 256 * 1024;
 const mostOutputBytes = 64 * 1024 * 1024;
 
+/** Nothing of ours, and messages that can be read by their English. */
+export const programEnvironment = { PATH: "/usr/sbin:/usr/bin:/sbin:/bin", LANG: "C" };
+
 /** No shell, nothing of our environment; killed at the deadline. */
 export function createRunProgram({ deadlineMs }: { deadlineMs: number }): RunProgram {
   return (program, args, input = "") =>
     new Promise((resolve) => {
       const child = spawn(program, args, {
-        env: { PATH: "/usr/sbin:/usr/bin:/sbin:/bin", LANG: "C" },
+        env: programEnvironment,
         stdio: ["pipe", "pipe", "pipe"],
       });
       const output = collect(child.stdout, mostOutputBytes);
