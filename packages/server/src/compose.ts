@@ -13,6 +13,7 @@ import { openAuthority } from "./client-configs/authority.ts";
 import { createClientConfigs } from "./client-configs/client-configs.ts";
 import { composeCommands } from "./compose/commands.ts";
 import { examineDaemon } from "./compose/doctor/daemon.ts";
+import { createFigures } from "./compose/figures/figures.ts";
 import { bindHook } from "./compose/hooks.ts";
 import { composeMethods } from "./compose/methods.ts";
 import { composeNetwork, deviceOf, groupSubnets, networkProfiles } from "./compose/network.ts";
@@ -64,7 +65,8 @@ export async function composeDaemon(options: {
   const { dataDirectory } = config;
   // Others may pass through, to the directories that are theirs: scripts and hooks may run as accounts of their own.
   await mkdir(dataDirectory, { recursive: true, mode: 0o711 });
-  const store = await openStore(config, log);
+  const figures = createFigures();
+  const store = figures.watchStore(await openStore(config, log));
   const runner = createProgramRunner({ log, python: config.scripts.python });
   const node = config.node;
   const authority = await openAuthority({ directory: join(dataDirectory, "pki") });
@@ -73,7 +75,7 @@ export async function composeDaemon(options: {
   const passwords = createPasswords();
   const directory = createDirectory({ store: store.accounts, passwords });
   const hooks = createHooks({
-    hooks: config.hooks.map((hook) => bindHook(hook, runner, config)),
+    hooks: config.hooks.map((hook) => figures.watchHook(bindHook(hook, runner, config))),
     store,
     runner,
     node,
@@ -81,11 +83,13 @@ export async function composeDaemon(options: {
   });
   let live = config;
   const deadlineMs = () => live.scripts.deadlineMs;
-  const loaders = await createScriptLoaders({
-    scripts: config.scripts,
-    workingDirectory: join(dataDirectory, "scripts"),
-    log,
-  });
+  const loaders = figures.watchLoaders(
+    await createScriptLoaders({
+      scripts: config.scripts,
+      workingDirectory: join(dataDirectory, "scripts"),
+      log,
+    }),
+  );
   const postAuth = createPostAuth({ scripts: store.scripts, settings: store.settings, loaders, deadlineMs, log });
   const versions = createScriptVersions({
     scripts: store.scripts,
@@ -114,6 +118,7 @@ export async function composeDaemon(options: {
     methods,
     postAuth,
     lockOut,
+    counted: figures.attempt,
     log,
   });
 
@@ -156,7 +161,10 @@ export async function composeDaemon(options: {
       }),
     changedMeanwhile: changedMeanwhile(store),
     keepSession: (session) => store.sessions.put(session),
-    refusedAfterwards: async (attempt, refusal) => void (await store.attempts.refusedAfterwards(attempt, refusal)),
+    refusedAfterwards: async (attempt, refusal) => {
+      figures.refusedAfterwards(refusal.code);
+      await store.attempts.refusedAfterwards(attempt, refusal);
+    },
     // Each script of the chain has the deadline to itself.
     longestWaitMs: async () => deadlineMs() * (await postAuth.scripts()).length + hooks.longestVetoMs() + otherWorkMs,
     mostAttempts,
@@ -199,6 +207,9 @@ export async function composeDaemon(options: {
         config,
         authority,
         store,
+        figures,
+        listeners: driver.listeners,
+        spawners: () => runner.spawnerPids().length,
         started: () => admin !== undefined,
         routes: [samlRoutes({ service: samlService({ config, store, signIns }), answer: driver.answer, log })],
         log,
@@ -213,7 +224,7 @@ export async function composeDaemon(options: {
     async reload(next) {
       const before = live;
       refuseWhatNeedsRestart(before, next);
-      const bound = next.hooks.map((hook) => bindHook(hook, runner, next));
+      const bound = next.hooks.map((hook) => figures.watchHook(bindHook(hook, runner, next)));
       live = next;
       try {
         await startNetwork();

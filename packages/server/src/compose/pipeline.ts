@@ -12,6 +12,7 @@ import { resumeChallenge } from "../auth/steps/resume-challenge.ts";
 import { resumeSession } from "../auth/steps/resume-session.ts";
 import { runPostAuth } from "../auth/steps/run-post-auth.ts";
 import type { AccountLookup } from "../core/account.ts";
+import type { AttemptRecord } from "../core/attempt.ts";
 import type { Log } from "../core/log.ts";
 import type { PostAuth } from "../core/post-auth.ts";
 import type { Store } from "../store/store.ts";
@@ -25,6 +26,8 @@ export function composePipeline(options: {
   lockOut: LockOut;
   /** Whether a profile's server lets in certificates that were not issued here. */
   certificates: (profileId: string | null) => "any" | "ours";
+  /** Hears of each attempt. */
+  counted: (attempt: AttemptRecord) => void;
   log: Log;
 }): Pipeline {
   const { store, accounts, methods, postAuth, lockOut, log } = options;
@@ -53,6 +56,7 @@ export function composePipeline(options: {
     record: (attempt, given) => {
       store.attempts.record(attempt);
       lockOut.observe(attempt, given);
+      options.counted(attempt);
     },
     onFault: (attempt, step, error) => log.error({ attempt, step, error }, "a step of an attempt failed"),
   });

@@ -1,6 +1,7 @@
 import { X509Certificate } from "node:crypto";
 import { readFile } from "node:fs/promises";
 import { type Routes, serveHttp, type WebCertificate } from "../api/http.ts";
+import { metricsRoutes } from "../api/metrics.ts";
 import type { SamlService } from "../api/saml.ts";
 import { readSamlSettings } from "../auth/methods/saml-options.ts";
 import { samlProvider } from "../auth/methods/saml-provider.ts";
@@ -10,30 +11,41 @@ import type { Config } from "../config/config.ts";
 import { SallyportError } from "../core/errors.ts";
 import type { Log } from "../core/log.ts";
 import type { Store } from "../store/store.ts";
+import type { Figures } from "./figures/figures.ts";
+import { createReadiness } from "./readiness.ts";
 
 /** The HTTPS server, with the certificate of the configuration or else one of our own authority. */
 export async function composeWeb(options: {
   config: Config;
   authority: Authority;
   store: Store;
+  figures: Figures;
+  /** Servers of VPN daemons; one that is not attached has no `server`. */
+  listeners: () => readonly { profileId: string; listener: string; server: unknown }[];
+  /** Processes that start programs. */
+  spawners: () => number;
   started: () => boolean;
   routes: readonly Routes[];
   log: Log;
 }): Promise<{ close(): Promise<void> }> {
   const { config, authority, store, started, routes, log } = options;
-  const { listen, tls, publicUrl } = config.http;
+  const { listen, tls, publicUrl, metrics } = config.http;
+  const listeners = () => options.listeners().map((one) => ({ ...one, up: one.server !== undefined }));
+  const unready = createReadiness({ started, listeners, store, dataDirectory: config.dataDirectory });
+  const watched = {
+    store: store.figures,
+    nodeNumber: config.node.number,
+    listeners,
+    spawners: options.spawners,
+    ready: async () => (await unready()) === undefined,
+  };
+  const text = () => options.figures.text(watched);
   return await serveHttp({
     listen,
     certificate: async () =>
       tls === null ? await ownCertificate(authority, namesOf(config, publicUrl)) : await givenCertificate(tls),
-    unready: async () => {
-      if (!started()) return "the daemon is starting";
-      return await store.settings.list().then(
-        () => undefined,
-        (error: unknown) => (error instanceof Error ? error.message : String(error)),
-      );
-    },
-    routes,
+    unready,
+    routes: [...routes, metricsRoutes({ ...metrics, text, log })],
     log,
   });
 }

@@ -12,7 +12,13 @@ export type Config = {
   dataDirectory: string;
   database: { engine: "sqlite" } | { engine: "postgres"; url: Secret };
   node: { number: number; url: string; hostName: string };
-  http: { listen: SocketAddress; publicUrl: string; tls: { certificateFile: string; keyFile: string } | null };
+  http: {
+    listen: SocketAddress;
+    publicUrl: string;
+    tls: { certificateFile: string; keyFile: string } | null;
+    /** Who may read `/metrics`: from where, or with what. */
+    metrics: { allow: AddressRange[]; token: Secret | null };
+  };
   /** In the order they are asked; `connectScriptPath`, where given, is the first. */
   hooks: HookConfig[];
   scripts: ScriptsConfig;

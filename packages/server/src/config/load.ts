@@ -12,6 +12,7 @@ import { warnOfMissingPrograms } from "./programs.ts";
 import { readText } from "./read-text.ts";
 import { addFault, addUnknownKey, addWarning, type Reading, take } from "./reading.ts";
 import { topKeys, topSchemas } from "./schema.ts";
+import { readSecretFile } from "./secrets.ts";
 import { readYaml } from "./yaml-tree.ts";
 
 export type ConfigSource = {
@@ -82,6 +83,10 @@ async function readTree(reading: Reading, file: string): Promise<Config | undefi
   if (profiles.length === 0) addWarning(reading, ["profiles"], "there is none, so nobody can connect");
 
   if (!dataDirectory || !database || !node || !http || !scripts || !lockOut) return undefined;
+  const { tokenFile } = http.metrics;
+  const metricsToken =
+    tokenFile === undefined ? null : await readSecretFile(reading, ["http", "metrics", "tokenFile"], tokenFile);
+  if (metricsToken === undefined) return undefined;
   const hostName = node.hostName ?? hostname();
   const url = node.url ?? `https://${hostName.includes(":") ? `[${hostName}]` : hostName}`;
   const fromHere = (path: string) => resolve(reading.directory, path);
@@ -94,6 +99,7 @@ async function readTree(reading: Reading, file: string): Promise<Config | undefi
       listen: http.listen,
       publicUrl: http.publicUrl ?? url,
       tls: http.tls ? { certificateFile: fromHere(http.tls.cert), keyFile: fromHere(http.tls.key) } : null,
+      metrics: { allow: http.metrics.allow, token: metricsToken },
     },
     hooks: hooks.map(({ hook }) => hook),
     scripts: { ...scripts, python: fromHere(scripts.python) },

@@ -16,6 +16,11 @@ function parsed<T>(expected: string, parse: (text: string) => T | undefined) {
   });
 }
 
+/** An address stands for itself alone. */
+function parseAddressOrRange(value: string) {
+  return parseRange(value) ?? parseRange(`${value}/${value.includes(":") ? 128 : 32}`);
+}
+
 const text = (expected: string, allowed: (text: string) => boolean) =>
   parsed(expected, (value) => (allowed(value) ? value : undefined));
 
@@ -169,6 +174,12 @@ export const topSchemas = {
     ),
     publicUrl: webUrl.optional(),
     tls: section({ cert: path, key: path }).optional(),
+    metrics: section({
+      allow: listOf(parsed("an address or a range such as 10.0.0.0/8", parseAddressOrRange), "addresses and ranges", {
+        max: 100,
+      }).prefault(["127.0.0.0/8", "::1/128"]),
+      tokenFile: path.optional(),
+    }).prefault({}),
   }).prefault({}),
   connectScriptPath: path.optional(),
   scripts: section({

@@ -110,9 +110,17 @@ export type ScriptReturn =
 export interface ScriptHost {
   readonly facts: ScriptFacts;
   call(call: ScriptCall): Promise<ScriptReturn>;
+  /** What it has and does at this moment. */
+  load?(): HostLoad;
   /** Takes no new calls, waits for those under way up to their deadlines, then ends the workers. */
   close(): Promise<void>;
 }
+
+/**
+ * `busy`: workers with a call. `waiting`: calls that no worker has taken yet. `deaths`: workers that ended without being
+ * told to, since the host was loaded.
+ */
+export type HostLoad = { workers: number; busy: number; waiting: number; deaths: number };
 
 export type ScriptToLoad = {
   name: string;

@@ -1,6 +1,6 @@
 import type { Log } from "../core/log.ts";
 import { PendingCall } from "./pending-call.ts";
-import type { ScriptCall, ScriptFacts, ScriptHost, ScriptReturn } from "./runner.ts";
+import type { HostLoad, ScriptCall, ScriptFacts, ScriptHost, ScriptReturn } from "./runner.ts";
 import type { Worker } from "./worker.ts";
 
 export type PoolOptions = {
@@ -37,6 +37,7 @@ export class WorkerPool implements ScriptHost {
   #onIdle: (() => void) | undefined;
   /** Workers that died since one last answered. */
   #failures = 0;
+  #deaths = 0;
   #lastFault: string | undefined;
   #noStartBefore = 0;
   #nextStart: NodeJS.Timeout | undefined;
@@ -59,6 +60,12 @@ export class WorkerPool implements ScriptHost {
       this.#dispatch();
     }
     return pending.result;
+  }
+
+  load(): HostLoad {
+    const workers = [...this.#workers, ...this.#retired];
+    const busy = workers.filter(({ underWay }) => underWay > 0).length;
+    return { workers: workers.length, busy, waiting: this.#waiting.length, deaths: this.#deaths };
   }
 
   async close(): Promise<void> {
@@ -88,6 +95,7 @@ export class WorkerPool implements ScriptHost {
     this.#retired.delete(worker);
     if (this.#workers.delete(worker) && !this.#closed) {
       this.#failures += 1;
+      this.#deaths += 1;
       this.#lastFault = worker.fault?.message;
       // The first time at once; a script that dies again and again must not keep the machine busy.
       const backoffMs = this.#failures < 2 ? 0 : firstBackoffMs * 2 ** Math.min(this.#failures - 2, 10);

@@ -7,6 +7,7 @@ import { clientScriptStore } from "./client-scripts.ts";
 import type { Database } from "./database.ts";
 import { deliveryStore } from "./deliveries.ts";
 import { deviceStore } from "./devices.ts";
+import { figureStore } from "./figures.ts";
 import { ledger } from "./ledger.ts";
 import { pruneDeliveries } from "./prune.ts";
 import { scriptStore } from "./scripts.ts";
@@ -29,6 +30,7 @@ export function storeOver(database: Database, attemptOptions?: AttemptOptions): 
     sessions: sessionStore(database),
     ledger: ledger(database),
     deliveries: { ...deliveryStore(database), prune: (before) => pruneDeliveries(database, before) },
+    figures: figureStore(database),
     async close() {
       await attempts.close();
       await database.close();

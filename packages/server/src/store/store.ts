@@ -26,6 +26,7 @@ export interface Store {
   readonly sessions: SessionStore;
   readonly ledger: Ledger;
   readonly deliveries: DeliveryStore;
+  readonly figures: FigureStore;
   close(): Promise<void>;
 }
 
@@ -332,4 +333,16 @@ export interface DeliveryStore {
   retry(id: string, at: string): Promise<boolean>;
   /** Deletes what was done before this time, of connections that have ended and of which nothing is left to tell. */
   prune(before: string): Promise<number>;
+}
+
+/** Counts for whoever watches; they cost what is open or undone, however long the history is. */
+export interface FigureStore {
+  /** Those of this node that have not ended; `group` is null for people in none. */
+  connections(
+    nodeNumber: number,
+  ): Promise<(Pick<Connection, "profileId" | "protocol" | "state"> & { group: string | null; count: number })[]>;
+  /** What is not done, by hook: a state that no delivery of a hook is in is left out. */
+  deliveries(): Promise<
+    { hook: string; state: Exclude<DeliveryState, "done">; count: number; oldestCreatedAt: string }[]
+  >;
 }

@@ -118,6 +118,12 @@ const operations: Operation[] = [
     (store) => store.figures.deliveries(),
     ["deliveries_by_waiting_hook", "deliveries_by_running_hook", "deliveries_by_failed_hook"],
   ],
+  ["the figures of connections", (store) => store.figures.connections(0), ["connections_by_live_profile"]],
+  [
+    "the figures of deliveries",
+    (store) => store.figures.deliveries(),
+    ["deliveries_by_waiting_hook", "deliveries_by_running_hook", "deliveries_by_failed_hook"],
+  ],
   ["when the next is due", (store) => store.deliveries.nextDueAt(), ["deliveries_by_ready"]],
   [
     "a process that died",

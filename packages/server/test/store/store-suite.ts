@@ -4,6 +4,7 @@ import { addressesSuite } from "./suite/addresses.ts";
 import { attemptsSuite } from "./suite/attempts.ts";
 import { clientScriptsSuite } from "./suite/client-scripts.ts";
 import { deliveriesSuite } from "./suite/deliveries.ts";
+import { figuresSuite } from "./suite/figures.ts";
 import { ledgerSuite } from "./suite/ledger.ts";
 import { propertiesSuite } from "./suite/properties.ts";
 import type { OpenStore } from "./suite/rows.ts";
@@ -24,5 +25,6 @@ export function storeSuite(engine: string, open: OpenStore): void {
     sessionsSuite(open);
     clientScriptsSuite(open);
     propertiesSuite(open);
+    figuresSuite(open);
   });
 }
