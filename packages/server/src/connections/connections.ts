@@ -73,12 +73,10 @@ export class Connections {
 
   /** The row becomes admitted. False where it ended while the hooks were asked. */
   async admit(connection: Connection, decision: Allow): Promise<boolean> {
-    const admitted = await this.#options.ledger.admit(connection.id, {
-      at: new Date().toISOString(),
-      save: decision.save,
-      observers: this.#options.hooks.observers(),
-    });
-    if (admitted) this.#options.queued();
+    const observers = this.#options.hooks.observers();
+    const at = new Date().toISOString();
+    const admitted = await this.#options.ledger.admit(connection.id, { at, save: decision.save, observers });
+    if (admitted && observers.length > 0) this.#options.queued();
     return admitted;
   }
 
@@ -245,8 +243,8 @@ export class Connections {
     const { ledger, log } = this.#options;
     const ending = { at, ...end, counts, release, subscribers };
     const ended = await persist(log, "end", () => ledger.end(id, ending), patience);
-    if (ended) this.#options.queued();
-    else if (release) await persist(log, "release", () => ledger.release(id), patience);
+    if (ended && subscribers.length > 0) this.#options.queued();
+    else if (!ended && release) await persist(log, "release", () => ledger.release(id), patience);
   }
 
   #forget(tunnel: Tunnel, id: string): void {

@@ -8,9 +8,10 @@ import {
   SqliteIntrospector,
   SqliteQueryCompiler,
 } from "kysely";
+import { SharedCommit } from "./shared-commit.ts";
 import { SqliteThread } from "./thread.ts";
 import { Turns } from "./turns.ts";
-import type { Opening } from "./wire.ts";
+import type { Opening, Rows, Statement } from "./wire.ts";
 
 export type SqliteOptions = Opening & {
   /** How long a query may wait for its turn, and how many may wait. */
@@ -19,7 +20,7 @@ export type SqliteOptions = Opening & {
 
 /**
  * SQLite in a thread of its own, for Kysely. One connection: a transaction has it alone from its first statement to
- * its commit, and everybody takes it in the order of asking.
+ * its last, and everybody takes it in the order of asking.
  */
 export function sqliteDialect(options: SqliteOptions): Dialect {
   return {
@@ -43,10 +44,14 @@ class Adapter extends SqliteAdapter {
   }
 }
 
+/** So many transactions share a commit at most, so that the first need not wait long for the last. */
+const MOST_TOGETHER = 32;
+
 class SqliteDriver implements Driver {
   readonly #options: SqliteOptions;
   readonly #turns: Turns;
-  #connection: SqliteConnection | undefined;
+  readonly #shared = new SharedCommit();
+  #thread: SqliteThread | undefined;
 
   constructor(options: SqliteOptions) {
     this.#options = options;
@@ -54,22 +59,21 @@ class SqliteDriver implements Driver {
   }
 
   async init(): Promise<void> {
-    this.#connection = new SqliteConnection(await SqliteThread.open(this.#options));
+    this.#thread = await SqliteThread.open(this.#options);
   }
 
   async acquireConnection(): Promise<SqliteConnection> {
-    await this.#turns.take();
-    try {
-      if (!this.#connection?.alive) await this.init();
-    } catch (error) {
-      this.#turns.give();
-      throw error;
-    }
-    return this.#connection as SqliteConnection;
+    const connection = new SqliteConnection({
+      take: () => this.#take(),
+      give: () => this.#give(),
+      shared: this.#shared,
+    });
+    await connection.takeTurn();
+    return connection;
   }
 
-  async releaseConnection(): Promise<void> {
-    this.#turns.give();
+  async releaseConnection(connection: SqliteConnection): Promise<void> {
+    connection.giveTurn();
   }
 
   async beginTransaction(connection: SqliteConnection): Promise<void> {
@@ -86,31 +90,77 @@ class SqliteDriver implements Driver {
 
   async destroy(): Promise<void> {
     await this.#turns.take();
-    await this.#connection?.close();
+    if (this.#shared.isOpen && this.#thread) this.#shared.settleWith(this.#thread.commit());
+    await this.#thread?.close();
+  }
+
+  async #take(): Promise<Turn> {
+    await this.#turns.take();
+    try {
+      if (!this.#thread?.alive) {
+        this.#shared.fail(this.#thread?.dead);
+        await this.init();
+      }
+    } catch (error) {
+      this.#turns.give();
+      throw error;
+    }
+    return { thread: this.#thread as SqliteThread, isAwaited: () => this.#turns.waiting > 0 };
+  }
+
+  /** Commits first where nobody follows, or enough have. The next one's first statement travels right behind. */
+  #give(): void {
+    const isLast = this.#turns.waiting === 0 || this.#shared.size >= MOST_TOGETHER;
+    if (this.#shared.isOpen && isLast) this.#shared.settleWith((this.#thread as SqliteThread).commit());
+    this.#turns.give();
   }
 }
 
-const BEGIN = { sql: "begin immediate", parameters: [] };
-const COMMIT = { sql: "commit", parameters: [] };
+type Turn = { thread: SqliteThread /** Whether others wait for theirs. */; isAwaited: () => boolean };
 
+const BEGIN = { sql: "begin immediate", parameters: [] };
+const SAVEPOINT = { sql: "savepoint own", parameters: [] };
+const RELEASE = { sql: "release own", parameters: [] };
+
+type Surroundings = { take: () => Promise<Turn>; give: () => void; shared: SharedCommit };
+
+/** One transaction or one statement. It gives its turn up as soon as its last statement is sent. */
 class SqliteConnection implements DatabaseConnection {
-  readonly #thread: SqliteThread;
+  readonly #surroundings: Surroundings;
+  #turn: Turn | undefined;
   #begun: "no" | "with the next statement" | "yes" = "no";
 
-  constructor(thread: SqliteThread) {
-    this.#thread = thread;
+  constructor(surroundings: Surroundings) {
+    this.#surroundings = surroundings;
   }
 
-  get alive(): boolean {
-    return this.#thread.alive;
+  async takeTurn(): Promise<Turn> {
+    this.#turn ??= await this.#surroundings.take();
+    return this.#turn;
+  }
+
+  giveTurn(): void {
+    if (this.#turn === undefined) return;
+    this.#turn = undefined;
+    this.#surroundings.give();
   }
 
   async executeQuery<R>(query: CompiledQuery): Promise<QueryResult<R>> {
-    const statement = { sql: query.sql, parameters: query.parameters };
-    const statements = this.#begun === "with the next statement" ? [BEGIN, statement] : [statement];
-    if (this.#begun !== "no") this.#begun = "yes";
-    const { rows, affected } = await this.#thread.run(statements);
-    return { rows: rows as R[], ...(affected === null ? {} : { numAffectedRows: BigInt(affected) }) };
+    const turn = await this.takeTurn();
+    const { shared } = this.#surroundings;
+    const statements: Statement[] = [{ sql: query.sql, parameters: query.parameters }];
+    if (this.#begun === "with the next statement") {
+      this.#begun = "yes";
+      statements.unshift(...(shared.isOpen ? [SAVEPOINT] : [BEGIN, SAVEPOINT]));
+      shared.open();
+    } else if (this.#begun === "no" && !shared.isOpen && turn.isAwaited() && !isRead(query)) {
+      statements.unshift(BEGIN);
+      shared.open();
+    }
+    const rows = await this.#run(turn, statements);
+    // What it has read or written may still be undone with the transactions before it.
+    if (this.#begun === "no") await this.#finish();
+    return asResult<R>(rows);
   }
 
   // biome-ignore lint/correctness/useYield: nothing of the store is read as a stream
@@ -120,25 +170,52 @@ class SqliteConnection implements DatabaseConnection {
 
   /**
    * IMMEDIATE takes the write lock at once, so that what a transaction has read stays true until it writes. It
-   * travels with the first statement: a transaction of three statements is four round trips, not five.
+   * travels with the first statement.
    */
   begin(): void {
     this.#begun = "with the next statement";
   }
 
+  /** Resolves when it is on the disk. */
   async commit(): Promise<void> {
     const begun = this.#begun;
-    if (begun === "yes") await this.#thread.run([COMMIT]);
     this.#begun = "no";
+    if (begun !== "yes" || this.#turn === undefined) return;
+    const released = this.#turn.thread.run([RELEASE]);
+    await Promise.all([released, this.#finish()]);
   }
 
   /** Never fails: of a dead thread's transaction nothing is left, and the error that led here matters more. */
   async rollback(): Promise<void> {
+    const begun = this.#begun;
     this.#begun = "no";
-    await this.#thread.rollback().catch(() => undefined);
+    // Without the turn, the commit has failed, and undone everything.
+    if (begun === "yes") await this.#turn?.thread.rollback().catch(() => undefined);
   }
 
-  close(): Promise<void> {
-    return this.#thread.close();
+  async #finish(): Promise<void> {
+    const { shared } = this.#surroundings;
+    const done = shared.isOpen ? shared.join() : undefined;
+    this.giveTurn();
+    await done;
   }
+
+  /** After some errors SQLite undoes the whole transaction: then those who share it have failed with this one. */
+  async #run({ thread }: Turn, statements: readonly Statement[]): Promise<Rows> {
+    try {
+      return await thread.run(statements);
+    } catch (error) {
+      const { shared } = this.#surroundings;
+      if (shared.isOpen && !thread.inTransaction) shared.fail(error);
+      throw error;
+    }
+  }
+}
+
+function asResult<R>({ rows, affected }: Rows): QueryResult<R> {
+  return { rows: rows as R[], ...(affected === null ? {} : { numAffectedRows: BigInt(affected) }) };
+}
+
+function isRead({ sql }: CompiledQuery): boolean {
+  return /^\s*select\b/i.test(sql);
 }

@@ -14,6 +14,7 @@ export class SqliteThread {
   readonly #gone: Promise<void>;
   #lastId = 0;
   #dead: SallyportError | undefined;
+  #inTransaction = false;
 
   private constructor(file: string, worker: Worker) {
     this.#file = file;
@@ -53,12 +54,25 @@ export class SqliteThread {
     return this.#ask({ statements });
   }
 
+  commit(): Promise<Rows> {
+    return this.#ask({ commit: true });
+  }
+
   rollback(): Promise<Rows> {
     return this.#ask({ rollback: true });
   }
 
   get alive(): boolean {
     return this.#dead === undefined;
+  }
+
+  get dead(): SallyportError | undefined {
+    return this.#dead;
+  }
+
+  /** Whether a transaction was open after what failed last. */
+  get inTransaction(): boolean {
+    return this.alive && this.#inTransaction;
   }
 
   /** Closes the database and ends the thread. */
@@ -91,7 +105,10 @@ export class SqliteThread {
     const call = this.#calls.get(response.id);
     this.#calls.delete(response.id);
     if ("result" in response) call?.resolve(response.result);
-    else call?.reject(faultOf(this.#file, response.failure));
+    else {
+      this.#inTransaction = response.inTransaction;
+      call?.reject(faultOf(this.#file, response.failure));
+    }
   }
 
   #fail(error: SallyportError): void {

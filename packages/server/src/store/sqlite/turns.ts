@@ -12,6 +12,11 @@ export class Turns {
     this.#limits = limits;
   }
 
+  /** How many wait for theirs. */
+  get waiting(): number {
+    return this.#waiting.size;
+  }
+
   async take(): Promise<void> {
     if (!this.#taken) {
       this.#taken = true;

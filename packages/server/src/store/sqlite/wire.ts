@@ -4,7 +4,9 @@ export type Statement = { sql: string; parameters: readonly unknown[] };
 /** `statements` run in order; the answer is the last one's. The first that fails is the answer, and the rest do not run. */
 export type Request =
   | { id: number; statements: readonly Statement[] }
-  /** Rolls back what is open, and that may be nothing: SQLite undoes a transaction by itself after some errors. */
+  /** Commits what is open; where that fails, it is rolled back. */
+  | { id: number; commit: true }
+  /** Undoes what was done since the savepoint, if it is open: SQLite undoes a transaction by itself after some errors. */
   | { id: number; rollback: true }
   | { id: number; close: true };
 
@@ -18,6 +20,6 @@ export type Response =
   | { opened: true }
   | { opened: false; failure: Failure }
   | { id: number; result: Rows }
-  | { id: number; failure: Failure };
+  | { id: number; failure: Failure; inTransaction: boolean };
 
 export type Opening = { file: string; busyTimeoutMs: number };

@@ -54,9 +54,19 @@ function run(database: Database.Database, { sql, parameters }: Statement): Rows 
 function perform(database: Database.Database, request: Request): Rows {
   let result: Rows = { rows: [], affected: null };
   if ("statements" in request) for (const statement of request.statements) result = run(database, statement);
-  else if ("rollback" in request && database.inTransaction) database.exec("rollback");
+  else if ("commit" in request) commit(database);
+  else if ("rollback" in request && database.inTransaction) database.exec("rollback to own; release own");
   else if ("close" in request) database.close();
   return result;
+}
+
+function commit(database: Database.Database): void {
+  try {
+    run(database, { sql: "commit", parameters: [] });
+  } catch (error) {
+    if (database.inTransaction) database.exec("rollback");
+    throw error;
+  }
 }
 
 function serve(database: Database.Database): void {
@@ -64,7 +74,7 @@ function serve(database: Database.Database): void {
     try {
       answer({ id: request.id, result: perform(database, request) });
     } catch (error) {
-      answer({ id: request.id, failure: failureOf(error) });
+      answer({ id: request.id, failure: failureOf(error), inTransaction: database.inTransaction });
     }
     if ("close" in request) port?.close();
   });
