@@ -43,7 +43,23 @@ export type HookTarget =
       /** Also set eduVPN's earliest, unprefixed variable names. */
       legacyVariableNames: boolean;
     }
-  | { kind: "webhook"; url: string; secret: Secret | undefined }
+  | {
+      kind: "webhook";
+      url: string;
+      /** Signs what is sent; undefined: nothing is signed. */
+      secret: Secret | undefined;
+      /** PEM of the authorities that vouch for the server; undefined: those that Node knows. */
+      authorities: string | undefined;
+      /** URL of an HTTP proxy. */
+      proxy: string | undefined;
+      circuitBreaker: { failures: number; pauseMs: number };
+    }
+  | {
+      kind: "log";
+      path: string;
+      /** Whether a line is on the disk before its event counts as told. */
+      sync: boolean;
+    }
   | { kind: "module"; path: string };
 
 export type ScriptsConfig = {

@@ -1,17 +1,16 @@
 import { resolve } from "node:path";
 import type { z } from "zod";
 import type { HookTerms } from "../core/hook.ts";
-import { Secret } from "../core/secret.ts";
 import type { HookConfig, HookTarget } from "./config.ts";
 import { describeValue, type Path } from "./faults.ts";
 import { addFault, addWarning, type Reading, take } from "./reading.ts";
 import { hookSchemas } from "./schema.ts";
-import { readSecretFile } from "./secrets.ts";
+import { webhookTarget } from "./webhook.ts";
 
 /** A hook and the keys it came from, for the checks that compare hooks with each other and with the file system. */
 export type PlacedHook = { hook: HookConfig; path: Path; programPath: Path };
 
-const kinds = ["script", "webhook", "module"] as const;
+const kinds = ["script", "webhook", "log", "module"] as const;
 
 /** eduVPN's `connectScriptPath`: a vetoing script hook of that name, with ten seconds, told of connect and disconnect. */
 export function connectScriptHook(reading: Reading, script: string): PlacedHook {
@@ -20,13 +19,17 @@ export function connectScriptHook(reading: Reading, script: string): PlacedHook 
   return { path, programPath: path, hook: { ...termsOf(written), ...scriptTarget(reading, written) } };
 }
 
-/** Reads one entry of `hooks`. Its kind is the one key of script, webhook and module that it has. */
+/** Reads one entry of `hooks`. Its kind is the one key of `kinds` that it has. */
 export async function readHook(reading: Reading, value: unknown, path: Path): Promise<PlacedHook | undefined> {
   const present = kinds.filter((kind) => typeof value === "object" && value !== null && kind in value);
   const kind = present[0];
   if (kind === undefined || present.length > 1) {
     const found = kind === undefined ? describeValue(value) : present.join(" and ");
-    addFault(reading, { path, expected: "a hook: a name and one of script, webhook and module", found });
+    addFault(reading, {
+      path,
+      expected: `a hook: a name and one of ${kinds.slice(0, -1).join(", ")} and ${kinds.at(-1)}`,
+      found,
+    });
     return undefined;
   }
   const hook = await readKind[kind](reading, value, path);
@@ -35,6 +38,12 @@ export async function readHook(reading: Reading, value: unknown, path: Path): Pr
     addFault(reading, { path: [...path, "events"], expected: "connect among a veto hook's events", found: "none" });
   if (!hook.veto && valueHas(value, "onFailure"))
     addWarning(reading, [...path, "onFailure"], "has no effect: without veto: true this hook can refuse nobody");
+  if (hook.veto && hook.graceMs > 0)
+    addWarning(
+      reading,
+      [...path, "graceSeconds"],
+      "has no effect: a veto hook is asked each time, and told of each end",
+    );
   if (hook.retry.longestWaitMs < hook.retry.firstWaitMs) {
     const { firstWaitMs, longestWaitMs } = hook.retry;
     const at = [...path, "retry", "longestWaitMs"];
@@ -54,14 +63,13 @@ const readKind: Record<(typeof kinds)[number], ReadKind> = {
   },
   webhook: async (reading, value, path) => {
     const written = take(reading, hookSchemas.webhook, value, path);
-    if (!written) return undefined;
-    const { secret, secretFile } = written;
-    const at = [...path, "secretFile"];
-    if (secret !== undefined && secretFile !== undefined)
-      addFault(reading, { path: at, expected: "one of secret and secretFile", found: "both" });
-    const fromFile = secretFile === undefined ? undefined : await readSecretFile(reading, at, secretFile);
-    const text = secret === undefined ? undefined : new Secret(secret);
-    return { ...termsOf(written), kind: "webhook", url: written.webhook, secret: fromFile ?? text };
+    return written && { ...termsOf(written), ...(await webhookTarget(reading, written, path)) };
+  },
+  log: async (reading, value, path) => {
+    const written = take(reading, hookSchemas.log, value, path);
+    return (
+      written && { ...termsOf(written), kind: "log", path: resolve(reading.directory, written.log), sync: written.sync }
+    );
   },
   module: async (reading, value, path) => {
     const written = take(reading, hookSchemas.module, value, path);
@@ -69,10 +77,13 @@ const readKind: Record<(typeof kinds)[number], ReadKind> = {
   },
 };
 
-type WrittenTerms = Pick<z.output<typeof hookSchemas.script>, keyof HookTerms>;
+type WrittenTerms = Omit<z.output<typeof hookSchemas.script>, "script" | "account" | "legacyVariableNames">;
+
+/** Many people may wait for a veto at once; nobody waits for an observer. */
+const usualConcurrency = { veto: 64, observer: 8 };
 
 function termsOf(written: WrittenTerms): HookTerms {
-  const { name, veto, deadlineMs, showOutput, retry } = written;
+  const { name, veto, deadlineMs, showOutput, graceSeconds, retry } = written;
   return {
     name,
     events: [...new Set(written.events)],
@@ -80,6 +91,8 @@ function termsOf(written: WrittenTerms): HookTerms {
     deadlineMs,
     onFailure: written.onFailure ?? "deny",
     showOutput,
+    concurrency: written.concurrency ?? (veto ? usualConcurrency.veto : usualConcurrency.observer),
+    graceMs: veto ? 0 : graceSeconds * 1000,
     retry,
   };
 }

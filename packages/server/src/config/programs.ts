@@ -10,7 +10,7 @@ import { addWarning, type Reading } from "./reading.ts";
  */
 export async function warnOfMissingPrograms(reading: Reading, hooks: readonly PlacedHook[]): Promise<void> {
   for (const { hook, programPath } of hooks) {
-    if (hook.kind === "webhook") continue;
+    if (hook.kind !== "script" && hook.kind !== "module") continue;
     const trouble = await programTrouble(hook.path, hook.kind === "script");
     if (trouble === undefined) continue;
     const effect = hook.veto && hook.onFailure === "deny" ? "every connection is refused" : "its events wait";

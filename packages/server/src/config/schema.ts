@@ -85,6 +85,8 @@ const hookCommon = {
   deadlineMs: whole(1, 600_000).default(5000),
   onFailure: oneOf(["deny", "allow"]).optional(),
   showOutput: truth.default(false),
+  concurrency: whole(1, 256).optional(),
+  graceSeconds: whole(0, 86_400).default(0),
   retry: section({
     attempts: whole(1, 1000).default(30),
     firstWaitMs: whole(1, 86_400_000).default(1000),
@@ -105,7 +107,14 @@ export const hookSchemas = {
     webhook: webUrl,
     secret: secretText.optional(),
     secretFile: path.optional(),
+    caFile: path.optional(),
+    proxy: webUrl.optional(),
+    circuitBreaker: section({
+      failures: whole(1, 1000).default(5),
+      pauseMs: whole(100, 3_600_000).default(15_000),
+    }).prefault({}),
   }),
+  log: section({ ...hookCommon, log: path, sync: truth.default(true) }),
   module: section({ ...hookCommon, module: path }),
 };
 

@@ -9,6 +9,10 @@ export type HookTerms = {
   onFailure: "deny" | "allow";
   /** Whether a refused user sees the last line the hook printed. */
   showOutput: boolean;
+  /** How many questions and tellings it has at once. */
+  concurrency: number;
+  /** A device that is back so soon was never gone for this hook: it hears of neither the end nor the return. 0: hears all. */
+  graceMs: number;
   retry: RetryPolicy;
 };
 
@@ -17,8 +21,12 @@ export type HookEvent = "connect" | "disconnect";
 /** Backoff doubles from the first wait to the longest; after `attempts` tries a delivery is given up (`failed`). */
 export type RetryPolicy = { attempts: number; firstWaitMs: number; longestWaitMs: number };
 
-/** `waiting` for its time or its turn, `running` now, `done`, or `failed`: given up, kept until somebody decides. */
-export type DeliveryState = "waiting" | "running" | "done" | "failed";
+/**
+ * `waiting` for its time or its turn, `running` now, `done`, or `failed`: given up, kept until somebody decides to have
+ * it told again, or not (`discarded`).
+ */
+export const deliveryStates = ["waiting", "running", "done", "failed", "discarded"] as const;
+export type DeliveryState = (typeof deliveryStates)[number];
 
 /** One telling of one event to one hook. */
 export type Delivery = {
@@ -52,4 +60,11 @@ export type Telling = {
   error: string | null;
   output: string;
   durationMs: number;
+  /**
+   * What the hook says of another attempt, where it says something: not before so long, a few more only (it heard and
+   * will hardly ever take it), or none.
+   */
+  again?: { afterMs: number } | "few" | "never";
+  /** What a refused person may read; left out: the last line of the output. */
+  clientReason?: string | null;
 };

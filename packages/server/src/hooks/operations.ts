@@ -95,7 +95,11 @@ async function tryOut(name: string, only: HookEvent | undefined, options: Option
   for (const event of events) {
     const eventId = event === "connect" ? connection.connectEventId : connection.disconnectEventId;
     const told = connectionEvent({ connection, event, eventId, attempt: 1, node: options.node });
-    const telling = await tellSafely(hook, told, { deadlineMs: hook.terms.deadlineMs, abort: options.abort });
+    const telling = await tellSafely(hook, told, {
+      deadlineMs: hook.terms.deadlineMs,
+      abort: options.abort,
+      force: true,
+    });
     trials.push({ hook: name, event, sessionId: connection.id, eventId, ...telling });
   }
   return trials;

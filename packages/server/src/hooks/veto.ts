@@ -110,7 +110,7 @@ function judge(hook: BoundHook, connection: Connection, telling: Telling, option
   const { name, showOutput } = hook.terms;
   if (telling.answer === "yes") return null;
   if (telling.answer === "no") {
-    const said = lastLine(telling.output);
+    const said = lastLine(telling.clientReason === undefined ? telling.output : (telling.clientReason ?? ""));
     const because = said ?? telling.error;
     const reason = `hook ${name} refused${because ? `: ${because}` : ""}`;
     return { allowed: false, code: "hook-refused", hook: name, reason, clientReason: showOutput ? said : null };

@@ -72,6 +72,8 @@ export async function startTestDaemon() {
           deadlineMs: 5000,
           onFailure: "deny",
           showOutput: false,
+          concurrency: 8,
+          graceMs: 0,
           retry: { attempts: 1, firstWaitMs: 10, longestWaitMs: 10 },
         },
         tell: scriptHook(hook, { runner, home: directory }),

@@ -131,11 +131,11 @@ describe("a fault", () => {
     [`${least}hooks: { name: h }\n`, "hooks: expected a list of at most 50 hooks, found a mapping"],
     [
       `${least}hooks: [fw.sh]\n`,
-      'hooks[0]: expected a hook: a name and one of script, webhook and module, found "fw.sh"',
+      'hooks[0]: expected a hook: a name and one of script, webhook, log and module, found "fw.sh"',
     ],
     [
       `${least}hooks: [{ name: h, script: /a, webhook: "https://x/" }]\n`,
-      "hooks[0]: expected a hook: a name and one of script, webhook and module, found script and webhook",
+      "hooks[0]: expected a hook: a name and one of script, webhook, log and module, found script and webhook",
     ],
     [
       hook("veto: true, events: [disconnect]"),
@@ -149,7 +149,7 @@ describe("a fault", () => {
     ],
     [
       hook("secret: x"),
-      'hooks[0].secret: expected a known key (name, events, veto, deadlineMs, onFailure, showOutput, retry, script, account, legacyVariableNames), found the unknown key "secret"',
+      'hooks[0].secret: expected a known key (name, events, veto, deadlineMs, onFailure, showOutput, concurrency, graceSeconds, retry, script, account, legacyVariableNames), found the unknown key "secret"',
     ],
   ])("of %j says what was expected and found", async (text, fault) => {
     const texts = await faultTexts(text, { refused: [] });

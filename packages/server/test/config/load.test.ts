@@ -16,7 +16,7 @@ http: { listen: "0.0.0.0:8443", publicUrl: "https://portal.example.org", tls: { 
 connectScriptPath: /usr/local/bin/my script.sh
 hooks:
   - { name: firewall, script: fw.sh, events: [connect], veto: true, deadlineMs: 4000, onFailure: allow, account: daemon, legacyVariableNames: true, showOutput: true, retry: { attempts: 3, firstWaitMs: 10, longestWaitMs: 20 } }
-  - { name: siem, webhook: "https://siem.example.org/vpn", secretFile: siem.key, events: [connect, disconnect] }
+  - { name: siem, webhook: "https://siem.example.org/vpn", secretFile: siem.key, events: [connect, disconnect], concurrency: 3, graceSeconds: 30 }
   - { name: inventory, module: ./hooks/inventory.ts, events: [connect] }
 geoIp: { database: /var/lib/GeoIP/GeoLite2-City.mmdb }
 scripts: { account: scripts, python: venv/bin/python3, deadlineMs: 9000, workers: 4, threads: 8 }
@@ -68,9 +68,12 @@ describe("a whole configuration", () => {
       deadlineMs: 4000,
       onFailure: "allow",
       showOutput: true,
+      concurrency: 64,
+      graceMs: 0,
       retry: { attempts: 3, firstWaitMs: 10, longestWaitMs: 20 },
     });
     const siem = config.hooks[2];
+    expect(siem).toMatchObject({ concurrency: 3, graceMs: 30_000, circuitBreaker: { failures: 5, pauseMs: 15_000 } });
     expect(siem?.kind === "webhook" && siem.secret?.reveal()).toBe("hush");
     expect(config.hooks[3]).toMatchObject({ path: join(directory, "hooks/inventory.ts") });
     expect(config.scripts).toEqual({
@@ -127,7 +130,6 @@ describe("a whole configuration", () => {
     const result = await readConfig({ file, environment: {} });
     expect("faults" in result && result.faults.map((fault) => fault.key)).toEqual([
       "database",
-      "hooks[1].webhook",
       "hooks[2].module",
       "geoIp",
       "profiles[1].wireguard",
@@ -471,16 +473,17 @@ describe("a server that runs already", () => {
 
 describe("docs/config.md", () => {
   const markdown = new URL("../../../../docs/config.md", import.meta.url);
-  const attachPage = new URL("../../../../docs/attach.md", import.meta.url);
+  const otherPages = ["attach", "webhooks"].map((name) => new URL(`../../../../docs/${name}.md`, import.meta.url));
 
   it("shows only configurations that load, whole or beside the least one", async () => {
     const blocks = [...(await readFile(markdown, "utf8")).matchAll(/```yaml(.*)\n([\s\S]*?)```/g)];
-    blocks.push(...(await readFile(attachPage, "utf8")).matchAll(/```yaml(.*)\n([\s\S]*?)```/g));
+    for (const page of otherPages)
+      blocks.push(...(await readFile(page, "utf8")).matchAll(/```yaml(.*)\n([\s\S]*?)```/g));
     expect(blocks.length).toBeGreaterThan(6);
     for (const [, note, block = ""] of blocks) {
       const { file, directory } = await configFile("");
-      await writeFile(join(directory, "siem.key"), "x", { mode: 0o600 });
-      await writeFile(join(directory, "database.password"), "x", { mode: 0o600 });
+      for (const name of ["siem.key", "inventory.key", "database.password"])
+        await writeFile(join(directory, name), "x", { mode: 0o600 });
       const missing = least.split("\n").filter((line) => !block.includes(`${line.split(":")[0]}:`));
       await writeFile(file, `${block}${missing.join("\n")}\n`);
       const refused = note?.includes("later") ? [] : undefined;

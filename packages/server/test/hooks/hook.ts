@@ -17,6 +17,8 @@ export function terms(name: string, changes: Partial<HookTerms> = {}): HookTerms
     deadlineMs: 20_000,
     onFailure: "deny",
     showOutput: false,
+    concurrency: 8,
+    graceMs: 0,
     retry: { attempts: 5, firstWaitMs: 10, longestWaitMs: 40 },
     ...changes,
   };
