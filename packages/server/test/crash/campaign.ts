@@ -85,6 +85,7 @@ export async function runCampaign(options: CampaignOptions): Promise<Outcome> {
   const devices: Device[] = [];
   const fell: Record<string, number> = {};
   const history: string[] = [];
+  const broke: string[] = [];
   const note = (line: string) => {
     history.push(`${new Date().toISOString()} ${line}`);
   };
@@ -101,7 +102,7 @@ export async function runCampaign(options: CampaignOptions): Promise<Outcome> {
         devices.map((device, index) => device.roam(new Random(seed + 7_919 * (index + 1) + done), stopping.signal)),
       );
       const last = Math.min(options.faults, done + options.judgeEvery);
-      const falling = new Set<Promise<void>>();
+      const falling = new Set<Promise<unknown>>();
       try {
         for (; done < last; ) {
           done += 1;
@@ -110,11 +111,15 @@ export async function runCampaign(options: CampaignOptions): Promise<Outcome> {
           const own = new Random(random.between(0, 2 ** 31));
           await pause(random.between(0, options.longestPauseMs));
           while (falling.size >= options.atOnce) await Promise.race(falling);
-          const fall = fallOnce(name, own).then((what) => {
-            note(`fault ${number}: ${name}: ${what ?? "nothing to break"}`);
-            if (what !== undefined) fell[name] = (fell[name] ?? 0) + 1;
-            falling.delete(fall);
-          });
+          const fall: Promise<unknown> = fallOnce(name, own)
+            .then(
+              (what) => {
+                note(`fault ${number}: ${name}: ${what ?? "nothing to break"}`);
+                if (what !== undefined) fell[name] = (fell[name] ?? 0) + 1;
+              },
+              (error) => broke.push(`fault ${number}: ${name}: ${error instanceof Error ? error.stack : error}`),
+            )
+            .finally(() => falling.delete(fall));
           falling.add(fall);
         }
         await Promise.all(falling);
@@ -123,6 +128,7 @@ export async function runCampaign(options: CampaignOptions): Promise<Outcome> {
         stopping.abort();
         await roaming;
       }
+      if (broke.length > 0) throw new Error(`the campaign itself failed:\n${broke.join("\n")}`);
       note("settling");
       await judge(await settled(devices, { target, daemon }), told, target);
       await expectNobodyIn(lab.network.server, lab.directory);

@@ -25,7 +25,8 @@ const told = {
   in: /Initialization Sequence Completed/,
   refused: /AUTH_FAILED(?!,TEMP)/,
   /** By the gate, and so after whatever this device had before was ended. */
-  refusedByHook: /AUTH_FAILED,Access was refused\./,
+  refusedByHook:
+    /AUTH_FAILED,(Access was refused|The VPN took too long to complete your conn|The VPN cannot complete your conn)/,
 };
 const longestWaitMs = 6_000;
 

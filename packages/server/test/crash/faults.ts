@@ -1,7 +1,7 @@
 import { setTimeout as pause } from "node:timers/promises";
 import Database from "better-sqlite3";
 import type { KeptDaemon } from "./kept-daemon.ts";
-import { type Found, killNow, processesUnder } from "./processes.ts";
+import { type Found, processesUnder, send } from "./processes.ts";
 import type { Random } from "./random.ts";
 import type { SmallDisk } from "./small-disk.ts";
 
@@ -36,7 +36,7 @@ export const faults: Readonly<Record<string, Fault>> = {
       !found.words.some((word) => word.startsWith(target.hooksDirectory));
     return killOne(target, random, isWorker);
   },
-  "kill openvpn": (target, random) => killOne(target, random, ({ name }) => name === "openvpn"),
+  "kill openvpn": (target, random) => killOne(target, random, isOpenVpn),
   "fill the disk": async ({ disk, storeFaults }, random) => {
     const ms = random.between(50, 1_500);
     const from = Date.now();
@@ -66,19 +66,27 @@ export const faults: Readonly<Record<string, Fault>> = {
       database.close();
     }
   },
-  "freeze openvpn": async (target, random) => {
-    const ms = random.between(50, 1_200);
-    const frozen = (await processesUnder(target.directory)).filter(({ name }) => name === "openvpn");
-    const [one] = frozen;
-    if (one === undefined) return undefined;
-    process.kill(one.pid, "SIGSTOP");
-    await pause(ms);
-    try {
-      process.kill(one.pid, "SIGCONT");
-    } catch {
-      // Somebody else killed it meanwhile.
-    }
-    return `for ${ms} ms`;
+  "end openvpn": (target, random) => signalOne(target, random, { fits: isOpenVpn, signal: "SIGTERM" }),
+  // Its clients' numbers begin again at 0.
+  "have openvpn restart itself": (target, random) => signalOne(target, random, { fits: isOpenVpn, signal: "SIGUSR1" }),
+  "freeze openvpn": (target, random) => freeze(target, random, { fits: isOpenVpn, mostMs: 1_200 }),
+  "freeze the daemon": (target, random) =>
+    freeze(target, random, { fits: ({ pid }) => pid === target.daemon.pid(), mostMs: 5_000 }),
+  "reload the daemon": async ({ daemon }) => {
+    const pid = daemon.pid();
+    // Before it listens for it, SIGHUP ends any process.
+    const listens = pid !== undefined && (await daemon.call("connection-list", { limit: 1 }).catch(() => undefined));
+    return listens && send(pid, "SIGHUP") ? "reloaded" : undefined;
+  },
+  "end a connection": async ({ daemon }, random) => {
+    const choice = random.fraction();
+    const rows = await daemon.call<{ id: string }[]>("connection-list", { limit: 100 }).catch(() => []);
+    const row = rows[Math.floor(choice * rows.length)];
+    if (row === undefined) return undefined;
+    return await daemon.call("connection-kill", { id: row.id }).then(
+      () => row.id,
+      () => undefined,
+    );
   },
 };
 
@@ -91,16 +99,46 @@ export const weights: readonly (readonly [string, number])[] = [
   ["kill openvpn", 2],
   ["fill the disk", 2],
   ["lock the database", 2],
+  ["end openvpn", 1],
+  ["have openvpn restart itself", 1],
   ["freeze openvpn", 1],
+  ["freeze the daemon", 1],
+  ["reload the daemon", 1],
+  ["end a connection", 3],
 ];
 
 const servers = ["openvpn", "wireguard-go"];
 const patienceMs = 800;
 
-async function killOne(
+type Fits = (found: Found, all: readonly Found[]) => boolean;
+
+/** A server, and not a device. */
+function isOpenVpn({ name, words }: Found): boolean {
+  return name === "openvpn" && words.some((word) => /server-[0-9a-f]+\.conf$/.test(word));
+}
+
+function killOne(target: Target, random: Random, fits: Fits): Promise<string | undefined> {
+  return signalOne(target, random, { fits, signal: "SIGKILL" });
+}
+
+async function freeze(
   target: Target,
   random: Random,
-  fits: (found: Found, all: readonly Found[]) => boolean,
+  { fits, mostMs }: { fits: Fits; mostMs: number },
+): Promise<string | undefined> {
+  const ms = random.between(50, mostMs);
+  const all = await processesUnder(target.directory);
+  const one = all.find((found) => fits(found, all));
+  if (one === undefined || !send(one.pid, "SIGSTOP")) return undefined;
+  await pause(ms);
+  send(one.pid, "SIGCONT");
+  return `${one.pid} for ${ms} ms`;
+}
+
+async function signalOne(
+  target: Target,
+  random: Random,
+  { fits, signal }: { fits: Fits; signal: NodeJS.Signals },
 ): Promise<string | undefined> {
   const choice = random.fraction();
   // A moment's patience: hooks come and go.
@@ -108,7 +146,7 @@ async function killOne(
     const all = await processesUnder(target.directory);
     const found = all.filter((one) => fits(one, all));
     const one = found[Math.floor(choice * found.length)];
-    if (one !== undefined && killNow(one.pid)) return `${one.pid} (${one.words.join(" ").slice(0, 120)})`;
+    if (one !== undefined && send(one.pid, signal)) return `${one.pid} (${one.words.join(" ").slice(0, 120)})`;
   }
   return undefined;
 }

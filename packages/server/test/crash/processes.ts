@@ -22,9 +22,9 @@ export async function processesUnder(directory: string): Promise<Found[]> {
 }
 
 /** False where it had ended. */
-export function killNow(pid: number): boolean {
+export function send(pid: number, signal: NodeJS.Signals): boolean {
   try {
-    process.kill(pid, "SIGKILL");
+    process.kill(pid, signal);
     return true;
   } catch {
     return false;

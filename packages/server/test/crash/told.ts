@@ -28,10 +28,12 @@ const bodies = {
 C*[01]) note V; exit 1 ;;
 C*[2-6]) sleep 0.2 ;;
 C*[78]) sleep 0.7 ;;
+C*9) sleep 30 ;;
 esac`,
   told: `case $VPN_SESSION_ID in
 *[0-3]) sleep 0.15 ;;
 *4) [ "$VPN_ATTEMPT" -gt 1 ] || exit 1 ;;
+*5) [ "$VPN_ATTEMPT" -gt 1 ] || { trap '' TERM; sleep 30 & wait; } ;;
 esac`,
 };
 
@@ -55,8 +57,8 @@ exit 0
   return {
     directory,
     hooks: [
-      { name: "gate", script: join(directory, "gate"), veto: true, deadlineMs: 4000, retry },
-      { name: "told", script: join(directory, "told"), deadlineMs: 4000, retry },
+      { name: "gate", script: join(directory, "gate"), veto: true, deadlineMs: 2500, retry },
+      { name: "told", script: join(directory, "told"), deadlineMs: 2500, retry },
     ],
     lines: async () => {
       const lines = (await readFile(log, "utf8")).split("\n");
