@@ -163,7 +163,7 @@ function startProgram(
   if (throughEnv && isPython.test(asked)) return startPython(script, machine);
   const program = locate(asked, throughEnv, machine);
   if (program.path === undefined) return refused(program.reason);
-  if ((shebang.options.replace(/\\"/g, "").match(/"/g)?.length ?? 0) % 2 === 1) {
+  if ((shebang.options.replace(/\\\\|\\"/g, "").match(/"/g)?.length ?? 0) % 2 === 1) {
     return refused(`a quote is not closed in the options of the first line: ${shebang.options}`);
   }
   const options = splitCommandLine(shebang.options);
