@@ -1,9 +1,10 @@
 import { execFile } from "node:child_process";
 import { join } from "node:path";
 import { promisify } from "node:util";
+import Database from "better-sqlite3";
 import { afterAll, beforeAll, expect, test } from "vitest";
 import { inside } from "./lab/network.ts";
-import { type Lab, openLab } from "./lab.ts";
+import { type Lab, openLab, until } from "./lab.ts";
 
 const execute = promisify(execFile);
 let lab: Lab;
@@ -14,6 +15,14 @@ beforeAll(async () => {
 });
 
 afterAll(() => lab[Symbol.asyncDispose]());
+
+/** What the server's own machine gets, status first. */
+async function here(path: string, ...more: string[]): Promise<string> {
+  const words = ["curl", "--silent", "--insecure", "--max-time", "20", "--write-out", "%{http_code}", ...more];
+  const [program = "", ...args] = inside(lab.network.server, [...words, `https://127.0.0.1:8443${path}`]);
+  const { stdout } = await execute(program, args);
+  return `${stdout.slice(-3)} ${stdout.slice(0, -3)}`;
+}
 
 /** Asked from a client's machine, which trusts our authority alone. */
 async function get(path: string): Promise<string> {
@@ -28,4 +37,36 @@ test("the daemon says that it lives and lets people in, over HTTPS with a certif
   expect(await get("/healthz")).toBe("ok\n");
   expect(await get("/readyz")).toBe("ready\n");
   expect(await get("/")).toContain("VPN");
+});
+
+test("Prometheus is told from this machine what goes on, and nobody else is told anything", async () => {
+  const figures = await here("/metrics");
+  expect(figures).toMatch(/^200 /);
+  expect(figures).toContain('sallyport_listener_up{profile="office",listener="udp/1194"} 1');
+  expect(figures).toMatch(/^sallyport_ready 1$/m);
+  expect(figures).toMatch(/^sallyport_build_info\{version="[^"]+",node="24\./m);
+  await expect(get("/metrics")).rejects.toThrow(/403/);
+});
+
+test("while its database is locked it lives and is not ready; tunnels and the process are not to blame", async () => {
+  const other = new Database(join(lab.dataDirectory, "sallyport.db"), { timeout: 5_000 });
+  other.exec("begin immediate");
+  try {
+    await until("the daemon to be unready", async () => (await here("/readyz")).startsWith("503"));
+    expect(await here("/healthz")).toBe("200 ok\n");
+  } finally {
+    other.exec("rollback");
+    other.close();
+  }
+  await until("the daemon to be ready again", async () => (await here("/readyz")).startsWith("200"));
+});
+
+test("while its VPN daemon is gone it is not ready, and it is again with another one", async () => {
+  await until("the daemon to be unready", async () => {
+    for (const pid of await lab.daemon.openvpnPids()) process.kill(pid, "SIGKILL");
+    return (await here("/readyz")).startsWith("503");
+  });
+  expect(lab.daemon.output()).toContain("no VPN daemon is attached for profile office");
+  await until("the daemon to be ready again", async () => (await here("/readyz")).startsWith("200"));
+  expect(await here("/metrics")).toContain('sallyport_listener_up{profile="office",listener="udp/1194"} 1');
 });
