@@ -1,3 +1,4 @@
+import type { ErrorCode } from "../core/errors.ts";
 import type { Secret } from "../core/secret.ts";
 import type { AccessRequest, LiveTunnel, Traffic, Tunnel } from "../core/vpn-event.ts";
 
@@ -68,4 +69,12 @@ export type Question = {
 };
 
 /** A refusal: `reason` for the daemon's log, `clientReason` for the person, and when to try again where that helps. */
-export type Refusal = { kind: "connect" | "reauth"; reason: string; clientReason: string; retryAfterSeconds?: number };
+export type Refusal = {
+  kind: "connect" | "reauth";
+  reason: string;
+  clientReason: string;
+  retryAfterSeconds?: number;
+  /** For whoever asked from our side (WireGuard). */
+  code?: ErrorCode;
+  attemptId?: string;
+};

@@ -6,13 +6,13 @@ import { SallyportError } from "../../core/errors.ts";
 import type { Log } from "../../core/log.ts";
 import { Secret } from "../../core/secret.ts";
 import type { DriverEvents } from "../driver.ts";
+import { isRunning, type ProcessIdentity, startTimeOf } from "../running-process.ts";
 import { attach, type ServerIdentity } from "./attach.ts";
 import { Clients } from "./clients.ts";
 import { type Command, listCommand, plainCommand } from "./commands.ts";
 import type { ListenerStatus } from "./listener-status.ts";
 import { connectTo, type ManagementConnection, type Reply, type SendTerms } from "./management.ts";
 import type { Message } from "./messages.ts";
-import { isRunning, type ProcessIdentity, startTimeOf } from "./process.ts";
 import { awaitServer, type ServerAwaited } from "./server-awaited.ts";
 import { signIn } from "./sign-in.ts";
 

@@ -3,6 +3,7 @@ import type { AddressRange } from "../../core/address-range.ts";
 import { SallyportError } from "../../core/errors.ts";
 import type { Log } from "../../core/log.ts";
 import type { DriverEvents } from "../driver.ts";
+import { endProcess, isRunning } from "../running-process.ts";
 import { attach } from "./attach.ts";
 import { Clients } from "./clients.ts";
 import type { Command } from "./commands.ts";
@@ -10,9 +11,7 @@ import type { ListenerStatus } from "./listener-status.ts";
 import type { ManagementConnection, Reply, SendTerms } from "./management.ts";
 import {
   boundLog,
-  endServer,
   findServers,
-  isRunning,
   lastWords,
   listenerFiles,
   makeListenerDirectory,
@@ -161,7 +160,7 @@ export class Listener {
     const present = found.filter((server) => server.fingerprint === print).at(-1);
     for (const other of found.filter((server) => server !== present)) {
       this.#log.warn({ ...this.#where, pid: other.pid }, "ending an openvpn with another configuration");
-      await endServer(other, graceMs);
+      await endProcess(other, graceMs);
     }
     if (present !== undefined) {
       this.#log.info({ ...this.#where, pid: present.pid }, "found a running openvpn");
@@ -200,7 +199,7 @@ export class Listener {
           unreachableSince ??= Date.now();
           if (Date.now() - unreachableSince > unreachableMs) {
             this.#log.error({ ...this.#where, pid: server.pid }, "openvpn lets nobody connect and is ended");
-            await endServer(server, graceMs);
+            await endProcess(server, graceMs);
           }
           await this.#pause(connectEveryMs);
         } else {
@@ -210,7 +209,7 @@ export class Listener {
         }
       }
       if (this.#stopHow === "end") {
-        await endServer(server, graceMs);
+        await endProcess(server, graceMs);
         // What it said last is still in the socket.
         if (this.#connection !== undefined) await Promise.race([closed.promise, pause(2_000)]);
       }

@@ -14,11 +14,8 @@ import {
   writeFile,
 } from "node:fs/promises";
 import { join } from "node:path";
-import { setTimeout as pause } from "node:timers/promises";
 import { SallyportError } from "../../core/errors.ts";
-
-/** A process by its pid and the time it was started (clock ticks since boot): a pid alone may be another's by now. */
-export type ProcessIdentity = { pid: number; startTime: string };
+import { type ProcessIdentity, startTimeOf } from "../running-process.ts";
 
 /** An openvpn of one listener. The fingerprint is that of the configuration it was started with. */
 export type ServerProcess = ProcessIdentity & { fingerprint: string };
@@ -69,19 +66,6 @@ export async function findServers(directory: string): Promise<ServerProcess[]> {
   return found;
 }
 
-/** False as soon as it has ended, also while nobody has collected it yet. */
-export async function isRunning({ pid, startTime }: ProcessIdentity): Promise<boolean> {
-  return (await startTimeOf(pid)) === startTime;
-}
-
-/** Undefined where no such process runs here. */
-export async function startTimeOf(pid: number): Promise<string | undefined> {
-  const text = await readFile(`/proc/${pid}/stat`, "utf8").catch(() => "");
-  // The second field is the name in parentheses, which may hold anything; proc(5) numbers the start time 22.
-  const fields = text.slice(text.lastIndexOf(")") + 2).split(" ");
-  return fields[0] === "Z" || fields[0] === "X" ? undefined : fields[19];
-}
-
 /**
  * Starts an openvpn that lives on when we end, even by SIGKILL: a session of its own, its output in a file.
  * @throws SallyportError `driver-failed` where the program cannot be started
@@ -127,32 +111,6 @@ async function removeOldConfigs(directory: string, present: string): Promise<voi
     const fingerprint = configName.exec(name)?.[1];
     if (fingerprint !== undefined && fingerprint !== present) await rm(join(directory, name), { force: true });
   }
-}
-
-/** Ends a process: SIGTERM, and SIGKILL when its time is over. Resolves when it is gone. */
-export async function endServer(server: ProcessIdentity, graceMs: number): Promise<void> {
-  await signalServer(server, "SIGTERM");
-  if (await gone(server, graceMs)) return;
-  await signalServer(server, "SIGKILL");
-  await gone(server, 5_000);
-}
-
-export async function signalServer(server: ProcessIdentity, signal: NodeJS.Signals): Promise<void> {
-  if (!(await isRunning(server))) return;
-  try {
-    process.kill(server.pid, signal);
-  } catch {
-    // It ended in between.
-  }
-}
-
-async function gone(server: ProcessIdentity, withinMs: number): Promise<boolean> {
-  const end = Date.now() + withinMs;
-  while (await isRunning(server)) {
-    if (Date.now() > end) return false;
-    await pause(25);
-  }
-  return true;
 }
 
 /** The end of its log, for whoever has to mend why it does not run. */

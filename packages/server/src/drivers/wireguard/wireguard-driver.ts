@@ -3,6 +3,7 @@ import type { Log } from "../../core/log.ts";
 import type { Secret } from "../../core/secret.ts";
 import type { AccessRequest, Tunnel } from "../../core/vpn-event.ts";
 import type { Admission, Driver, Question, Refusal } from "../driver.ts";
+import { Listener } from "./listener.ts";
 
 /** One interface of one profile. In tunnels and in the ledger its name is the listener. */
 export type WireGuardInterface = {
@@ -99,8 +100,40 @@ export type WireGuardDriverOptions = {
 
 /**
  * The driver of WireGuard interfaces, ours and those of others. Nothing runs before `start`. Who is let in lives on the
- * interface as a peer with exactly its addresses; WireGuard itself asks nobody.
+ * interface as a peer with exactly its addresses; WireGuard itself asks nobody. Answers that nobody waits for any more
+ * fail with `connection-ended`, others that the interface could not be told with `driver-failed`.
  */
-export function createWireGuardDriver(_options: WireGuardDriverOptions): WireGuardDriver {
-  throw new SallyportError("driver-failed", "the WireGuard driver is not there yet");
+export function createWireGuardDriver(options: WireGuardDriverOptions): WireGuardDriver {
+  const listeners = new Map<string, Listener>();
+  for (const one of options.interfaces) {
+    if (listeners.has(one.interface))
+      throw new SallyportError("config-invalid", `two profiles have the WireGuard interface ${one.interface}`);
+    listeners.set(one.interface, new Listener(one, options));
+  }
+  const of = ({ listener }: Tunnel): Listener => {
+    const found = listeners.get(listener);
+    // Of an interface that was taken out of the configuration.
+    if (found === undefined) throw new SallyportError("connection-ended", `there is no interface ${listener}`);
+    return found;
+  };
+  const all = (work: (listener: Listener) => Promise<void>) => Promise.all([...listeners.values()].map(work));
+
+  return {
+    start: async (events) => void (await all((listener) => listener.start(events))),
+    stop: async (how) => void (await all((listener) => listener.stop(how))),
+    admit: async (tunnel, admission) => of(tunnel).admit(tunnel, admission),
+    refuse: async (tunnel, refusal) => of(tunnel).refuse(tunnel, refusal),
+    challenge: async (tunnel, question) => of(tunnel).challenge(tunnel, question),
+    // Nobody is asked on the tunnel itself.
+    answer: () => false,
+    announceWait: async () => undefined,
+    disconnect: async (tunnel) => of(tunnel).disconnect(tunnel),
+    request: async (request) => of(request.tunnel).request(request),
+    synchronise: async (profileId) => {
+      await all(async (listener) => {
+        if (listener.profileId === profileId) await listener.synchronise();
+      });
+    },
+    interfaces: () => Array.from(listeners.values(), (listener) => listener.status()),
+  };
 }

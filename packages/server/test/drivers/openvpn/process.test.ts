@@ -6,15 +6,14 @@ import { join } from "node:path";
 import { afterEach, beforeEach, expect, test } from "vitest";
 import {
   boundLog,
-  endServer,
   findServers,
-  isRunning,
   lastWords,
   makeListenerDirectory,
   markAttached,
   startServer,
   wasAttached,
 } from "../../../src/drivers/openvpn/process.ts";
+import { endProcess, isRunning } from "../../../src/drivers/running-process.ts";
 import { until } from "../../e2e/lab/waiting.ts";
 
 let home: string;
@@ -76,7 +75,7 @@ test("a server of a directory whose name only begins alike is another's", async 
 
 test("a server that does not end when asked is killed", async () => {
   const server = await start("ignore");
-  await endServer(server, 200);
+  await endProcess(server, 200);
   expect(await isRunning(server)).toBe(false);
   expect(await findServers(directory)).toEqual([]);
 });

@@ -1,0 +1,133 @@
+import { parseRange } from "../../core/address-range.ts";
+import { SallyportError } from "../../core/errors.ts";
+import {
+  breathe,
+  canonicalRange,
+  type Device,
+  type DeviceChange,
+  type DeviceState,
+  type PeerChange,
+  type PeerState,
+} from "./device.ts";
+import { isKey, keyToHex, noKey, presharedKeyOf } from "./keys.ts";
+import { run } from "./programs.ts";
+
+/** Public keys on one command line: far below what Linux lets a program have. */
+const peersACommand = 1_000;
+const linesAPiece = 1_000;
+
+/**
+ * An interface through `wg` of wireguard-tools, which speaks netlink to the kernel's module and the socket's protocol to
+ * wireguard-go. The driver uses it for the kernel's. No machine with the module was at hand: the tests put it through
+ * the same suite as the socket, over wireguard-go. What differs is that a long change is several writes, in order.
+ */
+export function createWgDevice(name: string): Device {
+  const wg = async (args: readonly string[], input?: string): Promise<string> => {
+    const ran = await run("wg", args, { input });
+    if (!ran.ok) throw new SallyportError("driver-failed", `wg ${args[0]} ${name} failed: ${ran.stderr}`);
+    return ran.stdout;
+  };
+  const read = async () => readDump(await wg(["show", name, "dump"]));
+
+  return {
+    read,
+    write: async (change) => {
+      check(change);
+      const { privateKey, listenPort, peers = [] } = change;
+      const settings = listenPort === undefined ? [] : ["listen-port", `${listenPort}`];
+      // The key is read from where nobody else sees it.
+      if (privateKey !== undefined) settings.push("private-key", "/dev/stdin");
+      if (settings.length > 0) await wg(["set", name, ...settings], privateKey && `${privateKey.reveal()}\n`);
+      for (const run of runsOf(peers)) {
+        const [first] = run;
+        if (first?.kind === "put") await wg(["addconf", name, "/dev/stdin"], await asConfig(run));
+        else await setEach(run, first?.kind === "clear" ? await read() : undefined);
+      }
+    },
+  };
+
+  /** `wg` makes a peer that it is told to clear and that is not there: those are left out. */
+  async function setEach(changes: readonly PeerChange[], present: DeviceState | undefined): Promise<void> {
+    const there = changes.filter(({ publicKey }) => present === undefined || present.peers.has(publicKey));
+    for (let from = 0; from < there.length; from += peersACommand) {
+      const words = there
+        .slice(from, from + peersACommand)
+        .flatMap(({ kind, publicKey }) => [
+          "peer",
+          publicKey,
+          ...(kind === "clear" ? ["allowed-ips", ""] : ["remove"]),
+        ]);
+      await wg(["set", name, ...words]);
+    }
+  }
+}
+
+/** @throws SallyportError `invalid-input` */
+function check({ privateKey, listenPort, peers = [] }: DeviceChange): void {
+  if (privateKey !== undefined) keyToHex(privateKey.reveal());
+  if (listenPort !== undefined && !(Number.isInteger(listenPort) && listenPort >= 0 && listenPort <= 65_535))
+    throw new SallyportError("invalid-input", `${listenPort} is no port`);
+  for (const peer of peers) {
+    keyToHex(peer.publicKey);
+    if (peer.kind !== "put") continue;
+    if (peer.presharedKey !== null) keyToHex(peer.presharedKey.reveal());
+    for (const range of peer.allowedIps) canonicalRange(range);
+  }
+}
+
+/** Neighbours of one kind together, in their order. */
+function runsOf(peers: readonly PeerChange[]): PeerChange[][] {
+  const runs: PeerChange[][] = [];
+  for (const peer of peers) {
+    const last = runs.at(-1);
+    if (last?.[0]?.kind === peer.kind) last.push(peer);
+    else runs.push([peer]);
+  }
+  return runs;
+}
+
+async function asConfig(peers: readonly PeerChange[]): Promise<string> {
+  const parts: string[] = [];
+  for (const [index, peer] of peers.entries()) {
+    if (peer.kind !== "put") continue;
+    const lines = ["[Peer]", `PublicKey=${peer.publicKey}`, `PresharedKey=${peer.presharedKey?.reveal() ?? noKey}`];
+    // A peer in a configuration gets exactly the allowed IPs that stand there: without the line, none.
+    if (peer.allowedIps.length > 0) lines.push(`AllowedIPs=${peer.allowedIps.map(canonicalRange).join(",")}`);
+    parts.push(...lines);
+    if (index % linesAPiece === linesAPiece - 1) await breathe();
+  }
+  return `${parts.join("\n")}\n`;
+}
+
+/** `wg show NAME dump`: tab-separated, the interface first. */
+async function readDump(text: string): Promise<DeviceState> {
+  const lines = text.split("\n").filter(Boolean);
+  const [privateKey = "", , listenPort = ""] = lines[0]?.split("\t") ?? [];
+  const peers = new Map<string, PeerState>();
+  for (const [index, line] of lines.slice(1).entries()) {
+    const peer = readPeer(line.split("\t"));
+    peers.set(peer.publicKey, peer);
+    if (index % linesAPiece === linesAPiece - 1) await breathe();
+  }
+  return { privateKey: presharedKeyOf(keyOrNone(privateKey)), listenPort: Number(listenPort), peers };
+}
+
+function readPeer(fields: readonly string[]): PeerState {
+  const [publicKey = "", preshared = "", endpoint = "", allowed = "", handshake = "", received = "", sent = ""] =
+    fields;
+  const numbers = [handshake, received, sent].map(Number);
+  if (!isKey(publicKey) || !numbers.every(Number.isFinite))
+    throw new SallyportError("driver-failed", "`wg show dump` printed something that cannot be read");
+  const [handshakeSeconds = 0, bytesIn = 0, bytesOut = 0] = numbers;
+  return {
+    publicKey,
+    presharedKey: presharedKeyOf(keyOrNone(preshared)),
+    endpoint: endpoint === "(none)" ? null : endpoint,
+    lastHandshakeMs: handshakeSeconds > 0 ? handshakeSeconds * 1_000 : null,
+    bytesIn,
+    bytesOut,
+    allowedIps: allowed === "(none)" ? [] : allowed.split(",").map((range) => parseRange(range)?.cidr ?? range),
+  };
+}
+
+const keyOrNone = (text: string) => (isKey(text) ? text : undefined);
