@@ -3,19 +3,16 @@ import type { Delivery, RetryPolicy, Telling } from "../core/hook.ts";
 import type { Log } from "../core/log.ts";
 import type { DeliveryStore, Store } from "../store/store.ts";
 import { connectionEvent, type NodeFacts } from "./event.ts";
+import type { HookSlots } from "./slots.ts";
 import { type BoundHook, tellSafely } from "./tell.ts";
-
-export type DeliveryBounds = {
-  /** Deliveries under way at once, over all hooks and to one of them. */
-  atOnce: number;
-  perHook: number;
-};
 
 type Options = {
   hooks: () => readonly BoundHook[];
   store: Pick<Store, "ledger" | "deliveries">;
   node: NodeFacts;
-  bounds: DeliveryBounds;
+  slots: HookSlots;
+  /** Deliveries under way at once, over all hooks. */
+  atOnce: number;
   clock: () => number;
   log: Log;
 };
@@ -28,6 +25,8 @@ const storeRetryMs = { first: 250, longest: 15_000 };
 /** When something is due that cannot be taken yet: how often it is looked for. */
 const blockedRetryMs = { first: 100, longest: 5_000 };
 const abortedWaitMs = 3_000;
+/** Attempts for what a hook heard and will hardly ever take. */
+const fewAttempts = 3;
 
 /**
  * Tells hooks what is waiting in the store: observers' connects and everybody's disconnects. At least once, with the
@@ -125,25 +124,37 @@ export class DeliveryWorker {
 
   /** Begins what is due as far as the bounds allow, and says how many that were. */
   async #takeDue(): Promise<number> {
-    const { hooks, store, bounds, clock } = this.#options;
+    const { hooks, store, atOnce, clock } = this.#options;
     const longestDeadlineMs = Math.max(0, ...hooks().map(({ terms }) => terms.deadlineMs));
     for (let taken = 0; ; ) {
-      const busy = [...this.#perHook].filter(([, count]) => count >= bounds.perHook).map(([hook]) => hook);
-      const headroom = [...this.#perHook.values()].filter((count) => count < bounds.perHook);
-      const limit = Math.min(bounds.atOnce - this.#running.size, bounds.perHook - Math.max(0, ...headroom));
+      const room = Object.fromEntries(hooks().map((hook) => [hook.terms.name, this.#roomOf(hook)]));
+      const busy = Object.keys(room).filter((hook) => room[hook] === 0);
+      const limit = atOnce - this.#running.size;
       if (limit <= 0) return taken;
       const leaseUntil = new Date(clock() + longestDeadlineMs + leaseMarginMs).toISOString();
-      const due = await store.deliveries.takeDue({ now: this.#now(), leaseUntil, limit, busy });
+      const due = await store.deliveries.takeDue({ now: this.#now(), leaseUntil, limit, busy, room });
       if (due.length === 0) return taken;
       for (const delivery of due) this.#begin(delivery, leaseUntil);
       taken += due.length;
     }
   }
 
+  /** Half of a veto's turns are kept for questions: nobody shall wait for a turn because ends are slow to be told. */
+  #roomOf(hook: BoundHook): number {
+    const { name, veto, concurrency } = hook.terms;
+    const most = veto ? Math.max(1, Math.floor(concurrency / 2)) : concurrency;
+    const own = Math.min(most - (this.#perHook.get(name) ?? 0), this.#options.slots.of(hook).free);
+    return Math.max(0, Math.min(own, hook.room?.() ?? own));
+  }
+
   #begin(delivery: Delivery, leaseUntil: string): void {
     const { id, hook } = delivery;
     this.#perHook.set(hook, (this.#perHook.get(hook) ?? 0) + 1);
+    const configured = this.#options.hooks().find(({ terms }) => terms.name === hook);
+    const slots = configured && this.#options.slots.of(configured);
+    slots?.claim();
     const done = this.#deliver(delivery, leaseUntil).finally(() => {
+      slots?.giveBack();
       this.#running.delete(id);
       const left = (this.#perHook.get(hook) ?? 1) - 1;
       if (left > 0) this.#perHook.set(hook, left);
@@ -194,8 +205,13 @@ export class DeliveryWorker {
     const error = telling.error ?? telling.failure ?? "the hook did not say yes";
     // Ended by us: no fault of the hook's.
     if (this.#abort.signal.aborted) return { at, state: { retryAt: at }, durationMs, output, error };
-    if (delivery.attempts >= retry.attempts) return { at, state: "failed", durationMs, output, error };
-    const retryAt = new Date(this.#options.clock() + backoffMs(retry, delivery.attempts)).toISOString();
+    const { again } = telling;
+    const most = { never: 0, few: Math.min(fewAttempts, retry.attempts), later: retry.attempts };
+    if (delivery.attempts >= most[typeof again === "string" ? again : "later"])
+      return { at, state: "failed", durationMs, output, error };
+    const notBeforeMs = typeof again === "object" ? again.afterMs : 0;
+    const waitMs = Math.max(backoffMs(retry, delivery.attempts), notBeforeMs);
+    const retryAt = new Date(this.#options.clock() + waitMs).toISOString();
     return { at, state: { retryAt }, durationMs, output, error };
   }
 

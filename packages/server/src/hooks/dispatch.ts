@@ -1,10 +1,10 @@
 import type { Log } from "../core/log.ts";
 import type { ProgramRunner } from "../runner/runner.ts";
 import type { Store } from "../store/store.ts";
-import { type DeliveryBounds, DeliveryWorker } from "./deliveries.ts";
+import { DeliveryWorker } from "./deliveries.ts";
 import type { NodeFacts } from "./event.ts";
 import { createHookOperations, type HookOperations } from "./operations.ts";
-import { Slots } from "./slots.ts";
+import { HookSlots } from "./slots.ts";
 import type { BoundHook } from "./tell.ts";
 import { createVetoes, type Vetoes } from "./veto.ts";
 
@@ -43,12 +43,14 @@ export type HooksOptions = {
   runner: ProgramRunner;
   node: NodeFacts;
   log: Log;
-  bounds?: { deliveries: DeliveryBounds; vetoes: { atOnce: number; waiting: number } };
+  /** Over all hooks, beside each one's `concurrency`: deliveries under way, and questions to one hook that wait. */
+  bounds?: { deliveries: number; waiting: number };
   /** Milliseconds since 1970. */
   clock?: () => number;
 };
 
-const usualBounds = { deliveries: { atOnce: 32, perHook: 8 }, vetoes: { atOnce: 64, waiting: 10_000 } };
+/** So many that dozens of hooks would have to hang at once to hold up another. */
+const usualBounds = { deliveries: 256, waiting: 10_000 };
 
 /** The hooks of one configuration: who is asked, who is told, and the telling. */
 export function createHooks(options: HooksOptions): Hooks {
@@ -56,13 +58,14 @@ export function createHooks(options: HooksOptions): Hooks {
   let configured = options.hooks;
   const hooks = () => configured;
   const stopped = new AbortController();
-  const worker = new DeliveryWorker({ hooks, store, node, bounds: bounds.deliveries, clock, log });
+  const slots = new HookSlots(bounds);
+  const worker = new DeliveryWorker({ hooks, store, node, slots, atOnce: bounds.deliveries, clock, log });
   const wake = () => worker.wake();
   const shared = { hooks, store, node, abort: stopped.signal, wake, clock };
   const namesOf = (chosen: (hook: BoundHook) => boolean) => configured.filter(chosen).map(({ terms }) => terms.name);
   const isAsked = ({ terms }: BoundHook) => terms.veto && terms.events.includes("connect");
   return {
-    vetoes: createVetoes({ ...shared, slots: new Slots(bounds.vetoes), log }),
+    vetoes: createVetoes({ ...shared, slots, log }),
     observers: () => namesOf((hook) => !isAsked(hook)),
     subscribers: () => namesOf(({ terms }) => terms.events.includes("disconnect")),
     longestVetoMs: () => configured.filter(isAsked).reduce((sum, { terms }) => sum + terms.deadlineMs, 0),

@@ -6,7 +6,7 @@ import type { Telling } from "../core/hook.ts";
 import type { Log } from "../core/log.ts";
 import type { Store } from "../store/store.ts";
 import { connectionEvent, type NodeFacts } from "./event.ts";
-import type { Slots } from "./slots.ts";
+import type { HookSlots } from "./slots.ts";
 import { type BoundHook, tellSafely } from "./tell.ts";
 
 export type VetoAnswer =
@@ -37,7 +37,7 @@ export interface Vetoes {
 type Options = {
   hooks: () => readonly BoundHook[];
   store: Pick<Store, "ledger" | "deliveries">;
-  slots: Slots;
+  slots: HookSlots;
   node: NodeFacts;
   /** The server stops: questions under way are ended, and nobody is let in for want of an answer. */
   abort: AbortSignal;
@@ -64,18 +64,20 @@ export function createVetoes(options: Options): Vetoes {
   };
 }
 
-/** The hook's deadline holds for all of it: waiting for a turn, for the former holder's end, and the hook itself. */
+/** The hook's deadline holds for all of it: waiting for the former holder's end, for a turn, and the hook itself. */
 async function askOne(hook: BoundHook, connection: Connection, options: Options): Promise<Refusal | null> {
   const { terms } = hook;
   const end = performance.now() + terms.deadlineMs;
-  if (!(await options.slots.take(terms.deadlineMs))) {
+  const slots = options.slots.of(hook);
+  // Before the turn: the hook must have one to hear of that end.
+  await formerHolderGone(hook, connection, options);
+  if (!(await slots.take(end - performance.now()))) {
     return weigh(hook, connection, options, {
       code: "too-busy",
       reason: `hook ${terms.name} was not asked: too many connections are being put to hooks`,
     });
   }
   try {
-    await formerHolderGone(hook, connection, options);
     const delivery = await options.store.deliveries.tell({
       sessionId: connection.id,
       hook: terms.name,
@@ -102,7 +104,7 @@ async function askOne(hook: BoundHook, connection: Connection, options: Options)
     });
     return judge(hook, connection, telling, options);
   } finally {
-    options.slots.free();
+    slots.giveBack();
   }
 }
 
@@ -152,17 +154,18 @@ function endedMeanwhile(hook: string): Refusal {
 async function formerHolderGone(hook: BoundHook, connection: Connection, options: Options): Promise<void> {
   if (!hook.terms.events.includes("disconnect")) return;
   const untilMs = performance.now() + hook.terms.deadlineMs / 2;
-  for (let first = true; await endIsUntold(hook.terms.name, connection, options.store); first = false) {
-    if (first) options.wake();
+  for (let looks = 0; await endIsUntold(hook.terms.name, connection, options.store); looks += 1) {
+    if (looks === 0) options.wake();
     if (performance.now() >= untilMs) {
       const fields = { connection: connection.id, hook: hook.terms.name, ipv4: connection.ipv4, ipv6: connection.ipv6 };
       options.log.warn(fields, "a hook has not yet been told that this address's former holder is gone");
       return;
     }
-    await wait(20);
+    await wait(Math.min(20 * 2 ** looks, longestLookWaitMs));
   }
 }
 
+const longestLookWaitMs = 200;
 const mostLookedAt = 50;
 
 async function endIsUntold(hook: string, { id, ipv4, ipv6 }: Connection, store: Options["store"]): Promise<boolean> {

@@ -31,10 +31,10 @@ export function deliveryStore({ query, transaction }: Database): Omit<DeliverySt
         throw new SallyportError("conflict", `The hook ${hook} was told of the connection ${sessionId} before.`);
       }),
 
-    takeDue: ({ now, leaseUntil, limit, busy }) =>
+    takeDue: ({ now, leaseUntil, limit, busy, room = {} }) =>
       transaction(async (trx) => {
         await failVetoes(trx, { at: now, leaseBefore: now });
-        const due = await dueDeliveries(trx, { now, limit, busy });
+        const due = await dueDeliveries(trx, { now, limit, busy, room });
         if (due.length === 0) return [];
         const taken = await trx
           .updateTable("deliveries")
@@ -121,16 +121,16 @@ export function deliveryStore({ query, transaction }: Database): Omit<DeliverySt
   };
 }
 
-type Due = { now: string; limit: number; busy: readonly string[] };
+type Due = { now: string; limit: number; busy: readonly string[]; room: Readonly<Record<string, number>> };
 
 /**
  * The oldest of what is due, hook by hook, so that neither a busy hook's backlog nor the many that wait behind an
  * unfinished connect are ever read through.
  */
-async function dueDeliveries(trx: Transaction<Tables>, { now, limit, busy }: Due): Promise<{ id: string }[]> {
+async function dueDeliveries(trx: Transaction<Tables>, { now, limit, busy, room }: Due): Promise<{ id: string }[]> {
   const abandoned = trx
     .selectFrom("deliveries")
-    .select(["id", "next_at"])
+    .select(["id", "hook", "next_at"])
     .where(running)
     .where("lease_until", "<=", now)
     .where("blocked", "=", 0);
@@ -139,17 +139,23 @@ async function dueDeliveries(trx: Transaction<Tables>, { now, limit, busy }: Due
     if (next_at > now || busy.includes(hook)) continue;
     const rows = await trx
       .selectFrom("deliveries")
-      .select(["id", "next_at"])
+      .select(["id", "hook", "next_at"])
       .where(ready)
       .where("hook", "=", hook)
       .where("next_at", "<=", now)
       .orderBy("next_at")
       .orderBy("id")
-      .limit(limit)
+      .limit(Math.min(limit, room[hook] ?? limit))
       .execute();
     due.push(...rows);
   }
-  return due.sort(byAge).slice(0, limit);
+  const left = new Map(Object.entries(room));
+  const fits = ({ hook }: { hook: string }) => {
+    const places = left.get(hook) ?? limit;
+    left.set(hook, places - 1);
+    return places > 0;
+  };
+  return due.sort(byAge).filter(fits).slice(0, limit);
 }
 
 /**

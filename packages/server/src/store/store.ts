@@ -303,9 +303,16 @@ export interface DeliveryStore {
   /**
    * Takes waiting deliveries that are due, oldest first, and marks them running until `leaseUntil`: a lease that runs
    * out makes them due again. A disconnect is due only when the connect of the same hook and connection is done or
-   * failed; a veto connect whose lease ran out becomes failed and is not run again. Hooks in `busy` are left out.
+   * failed; a veto connect whose lease ran out becomes failed and is not run again. Hooks in `busy` are left out, and of
+   * a hook in `room` no more are taken than it says.
    */
-  takeDue(due: { now: string; leaseUntil: string; limit: number; busy: readonly string[] }): Promise<Delivery[]>;
+  takeDue(due: {
+    now: string;
+    leaseUntil: string;
+    limit: number;
+    busy: readonly string[];
+    room?: Readonly<Record<string, number>>;
+  }): Promise<Delivery[]>;
   /** Records how an attempt came out; `retryAt` makes it waiting again. */
   finish(
     id: string,

@@ -103,6 +103,48 @@ describe("an observer", () => {
     expect(siem.told).toHaveLength(3);
   });
 
+  it("is told no more often than it says makes sense, and not before it says", async () => {
+    const answers: Record<string, Telling> = {
+      gone: { ...crashed, again: "never" },
+      deaf: { ...crashed, again: "few" },
+      busy: { ...crashed, again: { afterMs: 3_600_000 } },
+    };
+    const retry = { attempts: 9, firstWaitMs: 1, longestWaitMs: 2 };
+    const hooks = await start(
+      Object.entries(answers).map(([name, answer]) => listener({ name, retry, events: ["connect"] }, () => answer)),
+    );
+    const { id } = await ledger.admitted(hooks.observers());
+    hooks.wake();
+    const rows = await until("two are given up and one waits", async () => {
+      const all = await ledger.deliveries(id);
+      const over = all.filter(({ state }) => state === "failed");
+      return over.length === 2 && all.every(({ attempts, state }) => attempts > 0 && state !== "running")
+        ? all
+        : undefined;
+    });
+    const of = (name: string) => rows.find(({ hook }) => hook === name);
+    expect([of("gone"), of("deaf"), of("busy")]).toMatchObject([
+      { state: "failed", attempts: 1 },
+      { state: "failed", attempts: 3 },
+      { state: "waiting", attempts: 1 },
+    ]);
+    expect(Date.parse(of("busy")?.nextAt ?? "") - Date.now()).toBeGreaterThan(3_000_000);
+  });
+
+  it("that has no room waits, without an attempt, until it has", async () => {
+    let room = 0;
+    const siem = { ...listener({ name: "siem", events: ["connect"] }), room: () => room };
+    const other = listener({ name: "other", events: ["connect"] });
+    const hooks = await start([siem, other]);
+    const { id } = await ledger.admitted(hooks.observers());
+    hooks.wake();
+    await until("the other has heard", () => other.told.length === 1);
+    expect(siem.told).toEqual([]);
+    room = 1;
+    await settled(id, 2);
+    expect(siem.told).toMatchObject([{ attempt: 1 }]);
+  });
+
   it("is never told of a disconnect before its connect is done or given up", async () => {
     const retry = { attempts: 4, firstWaitMs: 30, longestWaitMs: 60 };
     const siem = listener({ name: "siem", retry }, ({ event }) => (event === "C" ? crashed : yes));
@@ -195,15 +237,14 @@ describe("many deliveries", () => {
       allNow -= 1;
       return told;
     };
-    const slow = listener({ name: "slow", events: ["connect"] }, () =>
+    const slow = listener({ name: "slow", events: ["connect"], concurrency: 3 }, () =>
       counted(() => {
         mostSlow = Math.max(mostSlow, ++slowNow);
         return gate.promise;
       }),
     );
     const quick = listener({ name: "quick", events: ["connect"] }, () => counted(async () => yes));
-    const bounds = { deliveries: { atOnce: 5, perHook: 3 }, vetoes: { atOnce: 1, waiting: 1 } };
-    const hooks = await start([slow, quick], { bounds });
+    const hooks = await start([slow, quick], { bounds: { deliveries: 5, waiting: 1 } });
     await Promise.all(Array.from({ length: 20 }, () => ledger.admitted(hooks.observers())));
     hooks.wake();
     await until("the quick one has heard everything", () => quick.told.length === 20);

@@ -147,9 +147,8 @@ describe("a veto that gives no answer", () => {
 
   it("refuses for want of a turn, without having been told, when too many are being asked", async () => {
     const gate = Promise.withResolvers<typeof yes>();
-    const hook = listener({ name: "gate", veto: true, deadlineMs: 1_000 }, () => gate.promise);
-    const bounds = { deliveries: { atOnce: 1, perHook: 1 }, vetoes: { atOnce: 1, waiting: 1 } };
-    const { vetoes } = hooksOf([hook], ledger.store, { bounds });
+    const hook = listener({ name: "gate", veto: true, deadlineMs: 1_000, concurrency: 1 }, () => gate.promise);
+    const { vetoes } = hooksOf([hook], ledger.store, { bounds: { deliveries: 1, waiting: 1 } });
     const [first, second, third] = await Promise.all([ledger.reserve(), ledger.reserve(), ledger.reserve()]);
     const asked = vetoes.ask(first);
     await until("the first is being asked", () => hook.told.length === 1);
@@ -161,6 +160,57 @@ describe("a veto that gives no answer", () => {
     expect(hook.told).toHaveLength(1);
     expect(await ledger.deliveries(second.id)).toEqual([]);
     expect(await vetoes.ask(second)).toEqual({ allowed: true });
+  });
+});
+
+describe("a veto hook's concurrency", () => {
+  it("bounds questions and tellings together, and questions go first", async () => {
+    let [now, most] = [0, 0];
+    const gate = listener({ name: "gate", veto: true, concurrency: 1 }, async () => {
+      most = Math.max(most, ++now);
+      await new Promise((resolve) => setTimeout(resolve, 5));
+      now -= 1;
+      return yes;
+    });
+    const hooks = hooksOf([gate], ledger.store);
+    await hooks.start();
+    const connections = await Promise.all(Array.from({ length: 8 }, () => ledger.reserve()));
+    const answers = connections.map(async (connection) => {
+      const answer = await hooks.vetoes.ask(connection);
+      await ledger.end(connection.id, hooks.subscribers());
+      hooks.wake();
+      return answer;
+    });
+    expect((await Promise.all(answers)).every(({ allowed }) => allowed)).toBe(true);
+    await until("every end is told", () => gate.told.length === 16);
+    await hooks.stop(5_000);
+    expect(most).toBe(1);
+  });
+
+  it("keeps half of its turns for questions while ends hang", async () => {
+    const hung = Promise.withResolvers<typeof yes>();
+    const gate = listener({ name: "gate", veto: true, concurrency: 4 }, ({ event }) =>
+      event === "C" ? yes : hung.promise,
+    );
+    const hooks = hooksOf([gate], ledger.store);
+    await hooks.start();
+    for (let i = 0; i < 5; i += 1) {
+      const { id } = await ledger.reserve();
+      await ledger.store.deliveries.tell({
+        sessionId: id,
+        hook: "gate",
+        at: "2026-01-01T00:00:00.000Z",
+        leaseUntil: "9",
+      });
+      await ledger.end(id, ["gate"]);
+    }
+    await ledger.store.deliveries.abandonRunning(new Date().toISOString());
+    hooks.wake();
+    await until("two of them hang", () => gate.told.length === 2);
+    expect(await hooks.vetoes.ask(await ledger.reserve())).toEqual({ allowed: true });
+    expect(gate.told.map(({ event }) => event)).toEqual(["D", "D", "C"]);
+    hung.resolve(yes);
+    await hooks.stop(5_000);
   });
 });
 
@@ -182,6 +232,19 @@ describe("when the server stops", () => {
 });
 
 describe("what a refused person reads", () => {
+  it("is what the hook says is for them, where it tells that apart from its output", async () => {
+    const said = { ...no, clientReason: "Enrol your laptop first.", error: "answered 403" };
+    expect((await ask([veto("gate", said, { showOutput: true })])).answer).toMatchObject({
+      reason: "hook gate refused: Enrol your laptop first.",
+      clientReason: "Enrol your laptop first.",
+    });
+    const silent = { ...said, clientReason: null };
+    expect((await ask([veto("gate", silent, { showOutput: true })])).answer).toMatchObject({
+      reason: "hook gate refused: answered 403",
+      clientReason: null,
+    });
+  });
+
   it("is the last line printed where the hook says so, without what could harm a terminal", async () => {
     const refuse = join(fixtures, "refuse");
     const shown = await ask([program(refuse, { veto: true, showOutput: true })]);
