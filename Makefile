@@ -7,6 +7,7 @@ NODE := node_modules/node/bin/node
 build:
 	@scripts/install-debian-packages
 	@scripts/install-npm-packages
+	@$(NODE) scripts/python-snapshot.ts
 
 run: build
 	@bin/sallyport setup --config '$(CONFIG)'

@@ -4,6 +4,7 @@ const endToEnd = ["packages/*/test/**/*.e2e.test.ts", "packages/*/test/e2e/**/*.
 /** Real script hosts, started and killed again and again: right, and too slow to run before each commit. */
 const scriptHosts = [
   "packages/*/test/runner/**/*.test.ts",
+  "packages/agent/test/python/**/*.test.ts",
   "packages/*/test/post-auth/{duo,examples,languages,settings,shipped,versions}.test.ts",
 ];
 const globalSetup = ["./packages/server/test/global-setup.ts"];

@@ -2,6 +2,7 @@ import { mkdirSync, readFileSync, writeFileSync } from "node:fs";
 import { createRequire } from "node:module";
 import { dirname, join } from "node:path";
 import { getAsset, isSea } from "node:sea";
+import { zstdDecompressSync } from "node:zlib";
 
 /** pyodide's files that a start needs. */
 export const pyodideFiles = [
@@ -31,6 +32,29 @@ export function pyodideDirectory(own: string): string {
     writeFileSync(join(directory, name), Buffer.from(getAsset(`pyodide/${name}`)), { flag: "wx", mode: 0o600 });
   }
   return directory;
+}
+
+/** What the layer and nearly every script import; all that is in a snapshot. */
+export const importsText = `
+import ast, atexit, base64, ctypes, datetime, errno, functools, getpass, glob, hashlib, http.client, importlib.abc, io, json
+import ntpath, os, platform, random, re, shutil, signal, socket, ssl, string, subprocess, sys, tempfile, threading, time
+import traceback, types, urllib.error, urllib.parse, urllib.request, urllib.response, webbrowser, zipfile
+`;
+
+/** Where a checkout keeps the snapshot of its version. */
+export function checkoutSnapshot(): string {
+  const { version } = createRequire(import.meta.url)("pyodide/package.json");
+  return join(import.meta.dirname, "../../../..", ".build", `python-${version}.snapshot`);
+}
+
+/** Memory to start Python from (see snapshot.ts); undefined in a checkout that has not made one. */
+export function pythonSnapshot(): Uint8Array | undefined {
+  if (isSea()) return zstdDecompressSync(Buffer.from(getAsset("python.snapshot.zst")));
+  try {
+    return readFileSync(checkoutSnapshot());
+  } catch {
+    return undefined;
+  }
 }
 
 /** The worker beside Python: a file, or the text of one. */

@@ -3,7 +3,7 @@ import { createRequire } from "node:module";
 import { hostname, release, type, version } from "node:os";
 import { dirname, join } from "node:path";
 import { MessageChannel, Worker } from "node:worker_threads";
-import { hostWorkerCode, layerText, pyodideDirectory } from "./assets.ts";
+import { hostWorkerCode, layerText, pyodideDirectory, pythonSnapshot } from "./assets.ts";
 import { synchronousCalls } from "./host-calls.ts";
 import { type FileSystem, layRealFiles, unixRoots, windowsRoots } from "./real-files.ts";
 
@@ -51,7 +51,9 @@ async function loadPython(own: string): Promise<Python> {
   const directory = pyodideDirectory(own);
   const require = createRequire(join(directory, "pyodide.js"));
   const { loadPyodide } = require("./pyodide.js");
-  const python: Python = await loadPyodide({ indexURL: directory, env: { HOME: "/" } });
+  const snapshot = pythonSnapshot();
+  const from = snapshot === undefined ? {} : { _loadSnapshot: snapshot };
+  const python: Python = await loadPyodide({ indexURL: directory, env: { HOME: "/" }, ...from });
   python.setStdin({ read: readStandardInput, isatty: false });
   python.setStdout({ write: (bytes) => writeAll(1, bytes), isatty: false });
   python.setStderr({ write: (bytes) => writeAll(2, bytes), isatty: false });
@@ -85,6 +87,8 @@ function runScript(python: Python, call: ReturnType<typeof synchronousCalls>, sc
 }
 
 const startText = `
+import random
+random.seed()  # a snapshot is the same every time
 install_host(_machine)
 os.chdir(_directory)
 _status_of_script = run_script(_script)

@@ -1,28 +1,28 @@
 import type { Readable } from "node:stream";
 
-/** Collects a stream as it comes, so that its source never waits for Python; `read` waits for the next bytes or the end. */
-export function collect(source: Readable): { read(most: number): Promise<Uint8Array>; close(): void } {
+/** Collects what streams bring, so that no source waits for Python; `read` waits for the next bytes or the end of all. */
+export function collect(sources: readonly Readable[]): { read(most: number): Promise<Uint8Array>; close(): void } {
   const chunks: Buffer[] = [];
-  let ended = false;
+  let open = sources.length;
   let failure: Error | undefined;
   let wake = () => {};
-  source.on("data", (chunk: Buffer) => {
-    chunks.push(chunk);
-    wake();
-  });
-  const end = () => {
-    ended = true;
-    wake();
-  };
-  source.on("end", end);
-  source.on("close", end);
-  source.on("error", (error) => {
-    failure = error;
-    end();
-  });
+  for (const source of sources) {
+    source.on("data", (chunk: Buffer) => {
+      chunks.push(chunk);
+      wake();
+    });
+    source.on("error", (error) => {
+      failure = error;
+    });
+    // After the end and after an error alike.
+    source.on("close", () => {
+      open -= 1;
+      wake();
+    });
+  }
   return {
     async read(most) {
-      while (chunks.length === 0 && !ended) {
+      while (chunks.length === 0 && open > 0) {
         await new Promise<void>((woken) => {
           wake = woken;
         });
@@ -36,6 +36,8 @@ export function collect(source: Readable): { read(most: number): Promise<Uint8Ar
       // A copy of its own: what is sent to another thread takes its whole buffer along.
       return new Uint8Array(chunk.subarray(0, most));
     },
-    close: () => void source.destroy(),
+    close() {
+      for (const source of sources) source.destroy();
+    },
   };
 }

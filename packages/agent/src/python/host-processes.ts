@@ -44,8 +44,8 @@ export function hostProcesses(streams: Streams) {
       process: processes.push({ child, ended }) - 1,
       streams: [
         child.stdin && streams.addWriter(child.stdin),
-        child.stdout && streams.addReader(child.stdout),
-        child.stderr && streams.addReader(child.stderr),
+        child.stdout && streams.addReader(child.stdout, ...(error.stdout && child.stderr ? [child.stderr] : [])),
+        error.stdout ? null : child.stderr && streams.addReader(child.stderr),
       ],
     };
   }

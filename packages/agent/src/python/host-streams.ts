@@ -7,8 +7,8 @@ export function hostStreams() {
   const writers = new Map<number, Writable>();
   let last = 0;
   return {
-    addReader(source: Readable): number {
-      readers.set(++last, collect(source));
+    addReader(...sources: Readable[]): number {
+      readers.set(++last, collect(sources));
       return last;
     },
     addWriter(target: Writable): number {

@@ -92,6 +92,14 @@ def _arguments_of(args, shell, executable):
     return {"program": os.fsdecode(executable or words[0]), "args": words[1:], "argv0": words[0]}
 
 
+def _both_in_one(words, env):
+    """Node joins no two pipes of a process; a shell that becomes the program does, and keeps what is printed in order."""
+    program = shutil.which(words["program"], path=env.get("PATH", os.defpath))
+    if program is None:
+        raise FileNotFoundError(errno.ENOENT, os.strerror(errno.ENOENT), words["program"])
+    return {"program": "/bin/sh", "args": ["-c", 'exec "$0" "$@" 2>&1', program, *words["args"]]}
+
+
 class Popen:
     """subprocess.Popen over the processes of the machine. Process groups, fork hooks and passed descriptors are not there."""
 
@@ -111,6 +119,9 @@ class Popen:
         directory = os.path.abspath(os.fsdecode(cwd)) if cwd is not None else os.getcwd()
         if not os.path.isdir(directory):
             raise FileNotFoundError(errno.ENOENT, os.strerror(errno.ENOENT), directory)
+        if stderr == subprocess.STDOUT and stdout == subprocess.PIPE and not _windows:
+            words = _both_in_one(words, os.environ if env is None else env)
+            stderr = None
         started = _call(
             "spawn",
             **words,

@@ -128,6 +128,7 @@ def install():
     for name, value in old_names.items():
         setattr(builtins, name, value)
     os.getcwdu = os.getcwd
+    type(os.environ).has_key = lambda self, key: key in self
     sys.maxint = sys.maxsize
 
 
