@@ -6,7 +6,7 @@ import { withAttemptCode } from "./core/attempt-code.ts";
 import type { Connection, EndReason } from "./core/connection.ts";
 import type { Allow, Challenge, Deny } from "./core/decision.ts";
 import { clientReasonOf, type ErrorCode, SallyportError } from "./core/errors.ts";
-import type { Log } from "./core/log.ts";
+import { followed, type Log } from "./core/log.ts";
 import type { VpnSession } from "./core/session.ts";
 import type { AccessRequest } from "./core/vpn-event.ts";
 import type { Driver, DriverEvents } from "./drivers/driver.ts";
@@ -48,6 +48,8 @@ export function createLifecycle(options: {
       const decision = await pipeline.decide({ ...request, profileId: request.tunnel.profileId });
       if (decision.outcome === "deny") return await refuse(request, decision);
       if (decision.outcome === "challenge") return await ask(request, decision);
+      const { attemptId: attempt, userId: user, authMethod } = decision;
+      log.info({ ...request.tunnel, attempt, user, authMethod, kind: request.kind }, "allowed");
       if (request.kind === "reauth") return await letStay(request, decision);
       await letIn(request, decision);
     } catch (error) {
@@ -102,7 +104,7 @@ export function createLifecycle(options: {
   async function tellYes(request: AccessRequest, connection: Connection): Promise<void> {
     try {
       await driver.admit(request.tunnel, { kind: "connect", ...passage.admission(connection) });
-      log.info({ connection: connection.id, user: connection.userId, attempt: connection.attemptId }, "admitted");
+      log.info({ ...request.tunnel, ...followed(connection), event: connection.connectEventId }, "admitted");
     } catch (error) {
       await connections.notAdmitted(connection, error);
     }
@@ -126,7 +128,7 @@ export function createLifecycle(options: {
       const refusal = { code, reason, clientReason: clientText };
       observed("why an attempt was refused", options.refusedAfterwards(attemptId, refusal));
     }
-    log.info({ ...request.tunnel, user: request.username, code, reason }, "refused");
+    log.info({ ...request.tunnel, attempt: attemptId, user: request.username, code, reason }, "refused");
     // Somebody who is in is ended by this.
     if (request.kind === "reauth")
       await connections.endsAs(request.tunnel, { reason: endReasonOf(code), detail: reason });

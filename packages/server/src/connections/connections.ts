@@ -2,7 +2,7 @@ import type { AddressRange } from "../core/address-range.ts";
 import type { Connection, EndReason } from "../core/connection.ts";
 import type { Allow } from "../core/decision.ts";
 import { type ErrorCode, SallyportError } from "../core/errors.ts";
-import type { Log } from "../core/log.ts";
+import { followed, type Log } from "../core/log.ts";
 import type { AccessRequest, Traffic, Tunnel } from "../core/vpn-event.ts";
 import type { Driver } from "../drivers/driver.ts";
 import type { Ledger, Reserved } from "../store/store.ts";
@@ -91,7 +91,7 @@ export class Connections {
    * whether the client is in: the tunnel is ended, and the addresses stay held until the daemon says that it is gone.
    */
   async notAdmitted(connection: Connection, error: unknown): Promise<void> {
-    this.#options.log.warn({ connection: connection.id, error }, "the VPN daemon did not take the admission");
+    this.#options.log.warn({ ...followed(connection), error }, "the VPN daemon did not take the admission");
     const gone = error instanceof SallyportError && error.code === "connection-ended";
     const end: End = { reason: gone ? "client" : "node-lost", detail: "the VPN daemon did not take the admission" };
     await this.#end(connection.id, end, null, gone);
@@ -211,6 +211,7 @@ export class Connections {
 
   async #endReplaced(replaced: readonly Connection[]): Promise<void> {
     if (replaced.length > 0) this.#options.queued();
+    for (const old of replaced) this.#noteEnd(old, "replaced");
     await Promise.all(replaced.map((old) => this.#disconnect(old, { reason: "replaced", detail: null }, false)));
   }
 
@@ -218,7 +219,7 @@ export class Connections {
     const clientReason = `This connection was ended (${end.reason}).`;
     await this.#options.driver.disconnect(tunnelOf(connection), { mayReturn, clientReason }).catch((error: unknown) => {
       this.#options.log.warn(
-        { connection: connection.id, error },
+        { ...followed(connection), error },
         "the VPN daemon could not be told to end a connection",
       );
     });
@@ -245,6 +246,19 @@ export class Connections {
     const ended = await persist(log, "end", () => ledger.end(id, ending), patience);
     if (ended && subscribers.length > 0) this.#options.queued();
     else if (!ended && release) await persist(log, "release", () => ledger.release(id), patience);
+    if (ended) void this.#noteEndOf(id, end);
+  }
+
+  /** The row, as it is after its end, has the last counts; the end itself waits for nobody who reads them. */
+  async #noteEndOf(id: string, { reason }: End): Promise<void> {
+    const row = await this.#options.ledger.get(id).catch(() => undefined);
+    if (row !== undefined) this.#noteEnd(row, reason);
+    else this.#options.log.info({ connection: id, reason }, "ended");
+  }
+
+  #noteEnd(row: Connection, reason: EndReason): void {
+    const { disconnectEventId: event, endDetail: detail, bytesIn, bytesOut } = row;
+    this.#options.log.info({ ...followed(row), event, reason, detail, bytesIn, bytesOut }, "ended");
   }
 
   #forget(tunnel: Tunnel, id: string): void {

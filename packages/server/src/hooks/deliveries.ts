@@ -1,6 +1,6 @@
 import { setTimeout as wait } from "node:timers/promises";
 import type { Delivery, RetryPolicy, Telling } from "../core/hook.ts";
-import type { Log } from "../core/log.ts";
+import { followed, type Log } from "../core/log.ts";
 import type { DeliveryStore, Store } from "../store/store.ts";
 import { connectionEvent, type NodeFacts } from "./event.ts";
 import type { HookSlots } from "./slots.ts";
@@ -171,7 +171,8 @@ export class DeliveryWorker {
       const retryAt = new Date(this.#options.clock() + storeRetryMs.longest).toISOString();
       return { at: this.#now(), state: { retryAt }, durationMs: 0, output: "", error: String(error) };
     });
-    const fields = { delivery: delivery.id, hook: delivery.hook, event: delivery.event, session: delivery.sessionId };
+    const { id, hook, event: tells, eventId: event, sessionId: connection } = delivery;
+    const fields = { connection, event, delivery: id, hook, tells };
     if (result.state === "failed") log.error({ ...fields, error: result.error }, "a delivery was given up");
     else if (result.error !== null) log.warn({ ...fields, error: result.error }, "a delivery failed");
     await this.#record(delivery.id, result, leaseUntil);
@@ -195,6 +196,9 @@ export class DeliveryWorker {
       deadlineMs: hook.terms.deadlineMs,
       abort: this.#abort.signal,
     });
+    const { answer, durationMs } = telling;
+    const fields = { ...followed(connection), event: eventId, delivery: delivery.id, hook: delivery.hook };
+    this.#options.log.info({ ...fields, tells: event, answer, attempts: attempt, durationMs }, "told a hook");
     return this.#resultOf(telling, delivery, hook.terms.retry);
   }
 

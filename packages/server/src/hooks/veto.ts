@@ -3,7 +3,7 @@ import { stripVTControlCharacters } from "node:util";
 import type { Connection } from "../core/connection.ts";
 import type { ErrorCode } from "../core/errors.ts";
 import type { Telling } from "../core/hook.ts";
-import type { Log } from "../core/log.ts";
+import { followed, type Log } from "../core/log.ts";
 import type { Store } from "../store/store.ts";
 import { connectionEvent, type NodeFacts } from "./event.ts";
 import type { HookSlots } from "./slots.ts";
@@ -94,6 +94,9 @@ async function askOne(hook: BoundHook, connection: Connection, options: Options)
     });
     const remainingMs = Math.max(1, Math.round(end - performance.now()));
     const telling = await tellSafely(hook, event, { deadlineMs: remainingMs, abort: options.abort });
+    const { answer, durationMs } = telling;
+    const subject = { ...followed(connection), event: connection.connectEventId, delivery: delivery.id };
+    options.log.info({ ...subject, hook: terms.name, tells: "connect", answer, durationMs }, "asked a hook");
     await options.store.deliveries.finish(delivery.id, {
       at: iso(options.clock()),
       // A no is an answer like a yes; only a hook that gave none has failed.
@@ -136,7 +139,7 @@ function weigh(
   }
   if (terms.onFailure === "deny") return { ...failure, allowed: false, hook: terms.name, clientReason: null };
   log.warn(
-    { connection: connection.id, hook: terms.name, reason },
+    { ...followed(connection), hook: terms.name, reason },
     "let in without a hook's answer (onFailure: allow)",
   );
   return null;
@@ -157,7 +160,7 @@ async function formerHolderGone(hook: BoundHook, connection: Connection, options
   for (let looks = 0; await endIsUntold(hook.terms.name, connection, options.store); looks += 1) {
     if (looks === 0) options.wake();
     if (performance.now() >= untilMs) {
-      const fields = { connection: connection.id, hook: hook.terms.name, ipv4: connection.ipv4, ipv6: connection.ipv6 };
+      const fields = { ...followed(connection), hook: hook.terms.name, ipv4: connection.ipv4, ipv6: connection.ipv6 };
       options.log.warn(fields, "a hook has not yet been told that this address's former holder is gone");
       return;
     }
