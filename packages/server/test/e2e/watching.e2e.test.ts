@@ -3,10 +3,12 @@ import { join } from "node:path";
 import { promisify } from "node:util";
 import Database from "better-sqlite3";
 import { afterAll, beforeAll, expect, test } from "vitest";
+import type { ConnectionRow } from "./lab/ledger.ts";
 import { inside } from "./lab/network.ts";
 import { type Lab, openLab, until } from "./lab.ts";
 
 const execute = promisify(execFile);
+const password = "correct horse battery staple";
 let lab: Lab;
 
 beforeAll(async () => {
@@ -69,4 +71,53 @@ test("while its VPN daemon is gone it is not ready, and it is again with another
   expect(lab.daemon.output()).toContain("no VPN daemon is attached for profile office");
   await until("the daemon to be ready again", async () => (await here("/readyz")).startsWith("200"));
   expect(await here("/metrics")).toContain('sallyport_listener_up{profile="office",listener="udp/1194"} 1');
+});
+
+test("one connection is followed through the log by its ids, from the question to the last telling", async () => {
+  await lab.addUser("walter", password);
+  const client = await lab.client({ ovpnText: await lab.issue("walter"), user: "walter", password });
+  await client.connected();
+  await client.stop();
+  await lab.hook.called(({ environment }) => environment.VPN_EVENT === "D");
+  type Line = Record<string, unknown> & { msg: string };
+  const lines = () =>
+    lab.daemon
+      .output()
+      .split("\n")
+      .filter((line) => line.startsWith("{"))
+      .map((line) => JSON.parse(line) as Line);
+  const attempt = lines().find(({ msg, user }) => msg === "allowed" && user === "walter")?.attempt;
+  const path = await until("the disconnect to be in the log", () => {
+    const found = lines().filter((line) => line.attempt === attempt);
+    return found.some(({ msg }) => msg === "told a hook") && found;
+  });
+
+  expect(path.map(({ msg }) => msg)).toEqual(["allowed", "asked a hook", "admitted", "ended", "told a hook"]);
+  const [row] = await lab.json<ConnectionRow[]>(["connection", "log", "--user", "walter"]);
+  const deliveries = await lab.json<{ id: string; event: string }[]>(["hook", "deliveries"]);
+  const deliveryOf = (event: string) => deliveries.find((one) => one.event === event)?.id;
+  const [allowed, asked, admitted, ended, told] = path;
+  // By the VPN daemon's own name for the tunnel, by the connection's id, by an event's or by a delivery's.
+  expect(admitted).toMatchObject({ profileId: "office", listener: "udp/1194", key: allowed?.key });
+  for (const line of path.slice(1)) expect(line).toMatchObject({ connection: row?.id, user: "walter" });
+  expect(asked).toMatchObject({ event: row?.connectEventId, delivery: deliveryOf("connect"), answer: "yes" });
+  expect(admitted).toMatchObject({ event: row?.connectEventId });
+  expect(ended).toMatchObject({ event: row?.disconnectEventId, reason: "client", bytesIn: row?.bytesIn });
+  expect(told).toMatchObject({
+    event: row?.disconnectEventId,
+    delivery: deliveryOf("disconnect"),
+    tells: "disconnect",
+  });
+});
+
+test("a refusal is followed by the attempt's id, as explain shows it", async () => {
+  const client = await lab.client({ ovpnText: await lab.issue("walter"), user: "walter", password: "wrong" });
+  await client.refused();
+  const found = await lab.succeed(["explain", "--user", "walter", "--last"]);
+  const refused = lab.daemon
+    .output()
+    .split("\n")
+    .filter((line) => line.includes('"msg":"refused"') && line.includes("wrong-credentials"));
+  expect(refused).toHaveLength(1);
+  expect(found).toContain((JSON.parse(refused[0] ?? "{}") as { attempt: string }).attempt);
 });
