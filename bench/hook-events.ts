@@ -175,6 +175,7 @@ async function startDaemon() {
     driver,
     reconcile: async () => {},
     changedMeanwhile: async () => null,
+    ticketFor: async () => null,
     keepSession: async () => {},
     refusedAfterwards: async () => {},
     longestWaitMs: async () => 0,

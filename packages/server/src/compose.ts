@@ -11,6 +11,7 @@ import { LockOut } from "./auth/lock-out.ts";
 import { SamlSignIns } from "./auth/methods/saml-sign-ins.ts";
 import { openAuthority } from "./client-configs/authority.ts";
 import { createClientConfigs } from "./client-configs/client-configs.ts";
+import { composeClientScripts } from "./compose/client-scripts.ts";
 import { composeCommands } from "./compose/commands.ts";
 import { examineDaemon } from "./compose/doctor/daemon.ts";
 import { createFigures } from "./compose/figures/figures.ts";
@@ -73,7 +74,9 @@ export async function composeDaemon(options: {
 
   const accounts = accountLookup(store.accounts);
   const passwords = createPasswords();
-  const directory = createDirectory({ store: store.accounts, passwords });
+  const profiles = () => live.profiles;
+  const clientScripts = await composeClientScripts({ config, profiles, store, authority, log });
+  const directory = createDirectory({ store: clientScripts.accounts, passwords });
   const hooks = createHooks({
     hooks: config.hooks.map((hook) => figures.watchHook(bindHook(hook, runner, config))),
     store,
@@ -160,6 +163,7 @@ export async function composeDaemon(options: {
         log,
       }),
     changedMeanwhile: changedMeanwhile(store),
+    ticketFor: clientScripts.ticketFor,
     keepSession: (session) => store.sessions.put(session),
     refusedAfterwards: async (attempt, refusal) => {
       figures.refusedAfterwards(refusal.code);
@@ -172,7 +176,8 @@ export async function composeDaemon(options: {
   });
 
   const commands = composeCommands({
-    store,
+    store: { ...store, accounts: clientScripts.accounts },
+    clientScripts,
     accounts,
     directory,
     versions,
@@ -211,7 +216,10 @@ export async function composeDaemon(options: {
         listeners: driver.listeners,
         spawners: () => runner.spawnerPids().length,
         started: () => admin !== undefined,
-        routes: [samlRoutes({ service: samlService({ config, store, signIns }), answer: driver.answer, log })],
+        routes: [
+          samlRoutes({ service: samlService({ config, store, signIns }), answer: driver.answer, log }),
+          clientScripts.routes,
+        ],
         log,
       });
       await hooks.start();

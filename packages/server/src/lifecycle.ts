@@ -28,6 +28,8 @@ export function createLifecycle(options: {
   changedMeanwhile: ChangedMeanwhile;
   /** What a session token stands for from now on. */
   keepSession: (session: VpnSession) => Promise<void>;
+  /** What a client gets its scripts with, where there are some for it and its platform. */
+  ticketFor: (connection: Connection, platform: string | undefined) => Promise<string | null>;
   /** Notes on an attempt that the pipeline allowed why it was refused after all. */
   refusedAfterwards: (attemptId: string, refusal: AfterRefusal) => Promise<void>;
   /** The deadlines of scripts and hooks together: the client is told at the outset how long it may take. */
@@ -103,11 +105,20 @@ export function createLifecycle(options: {
 
   async function tellYes(request: AccessRequest, connection: Connection): Promise<void> {
     try {
-      await driver.admit(request.tunnel, { kind: "connect", ...passage.admission(connection) });
+      const ticket = await ticketFor(request, connection);
+      await driver.admit(request.tunnel, { kind: "connect", ...passage.admission(connection), ticket });
       log.info({ ...request.tunnel, ...followed(connection), event: connection.connectEventId }, "admitted");
     } catch (error) {
       await connections.notAdmitted(connection, error);
     }
+  }
+
+  /** Nobody is kept out for want of scripts on their machine. */
+  async function ticketFor(request: AccessRequest, connection: Connection): Promise<string | null> {
+    return await options.ticketFor(connection, request.clientInfo.IV_PLAT).catch((error: unknown) => {
+      log.error({ connection: connection.id, error }, "no ticket for client scripts could be made");
+      return null;
+    });
   }
 
   const keepSession = async ({ session }: Allow) => void (session && (await options.keepSession(session)));

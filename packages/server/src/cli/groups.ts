@@ -20,6 +20,7 @@ export const groups: Readonly<Record<string, Group>> = {
   sacli: { summary: "Access Server's administration in its own words", load: () => import("./commands/sacli.ts") },
   import: { summary: "take over what another VPN server knew", load: () => import("./commands/import.ts") },
   "client-config": { summary: "the files devices get", load: () => import("./commands/client-config.ts") },
+  "client-script": { summary: "scripts for users' machines", load: () => import("./commands/client-script.ts") },
   connection: { summary: "connections: open, past, and ending one", load: () => import("./commands/connection.ts") },
   hook: { summary: "connection hooks and their deliveries", load: () => import("./commands/hook.ts") },
   attempt: { summary: "recorded authentication attempts", load: () => import("./commands/attempt.ts") },

@@ -16,6 +16,8 @@ export type OpenVpnOrder = {
   validForMs?: number;
   /** Where a script asks for it (`STATIC_CHALLENGE`). */
   staticChallenge?: StaticChallenge | undefined;
+  /** Comment lines for agents. */
+  comments?: readonly string[];
 };
 
 /** The files devices get: made, listed and revoked. */
@@ -70,6 +72,7 @@ export function createClientConfigs(options: {
         profile,
         serverName: serverName(profile.id),
         staticChallenge: order.staticChallenge,
+        comments: order.comments ?? [],
         caPem: authority.caPem,
         certificatePem,
         keyPem,

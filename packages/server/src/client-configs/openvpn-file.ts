@@ -5,6 +5,8 @@ export type OpenVpnFile = {
   profile: OpenVpnProfile;
   serverName: string;
   staticChallenge: StaticChallenge | undefined;
+  /** Comment lines for agents, each shorter than OpenVPN's bound. */
+  comments?: readonly string[];
   caPem: string;
   certificatePem: string;
   keyPem: string;
@@ -60,6 +62,7 @@ export function openVpnFile(file: OpenVpnFile): string {
     ...staticChallengeLines(file.staticChallenge),
     ...(profile.listeners.some(({ transport }) => transport === "udp") ? ["explicit-exit-notify 1"] : []),
     "verb 3",
+    ...(file.comments ?? []),
     ...inline("ca", file.caPem),
     ...inline("cert", file.certificatePem),
     ...inline("key", file.keyPem),

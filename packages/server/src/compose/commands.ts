@@ -33,6 +33,7 @@ import type { Replay } from "../post-auth/replay/replay.ts";
 import { createShippedScripts } from "../post-auth/shipped.ts";
 import type { ScriptVersions } from "../post-auth/versions.ts";
 import type { Store } from "../store/store.ts";
+import type { ClientScripts } from "./client-scripts.ts";
 
 const shippedScriptsDirectory = fileURLToPath(new URL("../../../sdk/scripts/", import.meta.url));
 
@@ -48,6 +49,7 @@ export function composeCommands(options: {
   hooks: Hooks;
   pipeline: Pipeline;
   postAuth: PostAuthGate;
+  clientScripts: Pick<ClientScripts, "commands" | "comments" | "reports">;
   /** The configuration in force. */
   live: () => Config;
   examine: () => Promise<Examination>;
@@ -77,6 +79,7 @@ export function composeCommands(options: {
       kind,
       profile: openVpnProfile(profileId, options.live()),
       staticChallenge: staticChallengeOf(await options.postAuth.scripts()),
+      comments: await options.clientScripts.comments(profileId),
     });
   const script = scriptSetting(versions);
   const settings = settingCommands({
@@ -139,7 +142,9 @@ export function composeCommands(options: {
       kill: (id, { mayReturn }) =>
         connections.kill(id, { reason: "admin", detail: "ended by an administrator" }, mayReturn),
       deliveries: store.deliveries.list,
+      reports: options.clientScripts.reports,
     }),
+    options.clientScripts.commands,
     hookCommands({ hooks: hooks.operations, connection: store.ledger.get }),
     doctorCommands({ examine: options.examine }),
     attemptCommands({ attempts: store.attempts, ledger: store.ledger }),

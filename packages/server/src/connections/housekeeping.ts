@@ -12,7 +12,7 @@ const dayMs = 24 * 60 * 60_000;
  */
 export function startHousekeeping(options: {
   connections: Pick<Connections, "expire">;
-  store: Pick<Store, "attempts" | "challenges" | "sessions">;
+  store: Pick<Store, "attempts" | "challenges" | "sessions" | "clientScripts">;
   keepAttemptsDays: number;
   log: Log;
 }): { stop(): void } {
@@ -33,6 +33,8 @@ export function startHousekeeping(options: {
       const now = new Date();
       await store.challenges.prune(now.toISOString());
       await store.sessions.prune(now.toISOString());
+      const before = (days: number) => new Date(now.getTime() - days * dayMs).toISOString();
+      await store.clientScripts.prune({ tickets: before(1), reports: before(options.keepAttemptsDays) });
       await store.attempts.prune(new Date(now.getTime() - options.keepAttemptsDays * dayMs).toISOString());
     }),
   ];

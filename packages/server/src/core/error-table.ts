@@ -295,6 +295,30 @@ export const errorTable = {
     "A fault in Sallyport itself.",
     "The log holds the details under the same id; please report it.",
   ),
+  "ticket-unknown": fault(
+    "usage",
+    403,
+    "An agent asked for client scripts with a ticket that was never given out, is another connection's, or is too old to be remembered.",
+    "Connect again: each connection gets a new ticket. If it keeps happening from one address, somebody is guessing; the log names it.",
+  ),
+  "ticket-used": fault(
+    "usage",
+    409,
+    "An agent asked for client scripts with a ticket that was exchanged before: each is good once.",
+    "Connect again. If the agent asked only once, somebody else had its ticket: the log names connection and address.",
+  ),
+  "ticket-expired": fault(
+    "usage",
+    410,
+    "An agent asked for client scripts with a ticket more than three minutes old.",
+    "Connect again; if it is always so, see what keeps the agent from reaching http.publicUrl in time.",
+  ),
+  "too-many-requests": fault(
+    "usage",
+    429,
+    "More requests came from one address than the server answers in a minute.",
+    "Wait for the time the answer names; a ticket that was not answered is still good.",
+  ),
   "not-found": fault("usage", 404, "The thing named does not exist.", "List what there is with the command's `list`."),
   "already-exists": fault(
     "usage",

@@ -54,6 +54,8 @@ export type Admission = {
   /** CIDRs of either family to be sent through the tunnel. */
   routes: readonly string[];
   dns: readonly string[];
+  /** What the client's agent gets its scripts with, told inside the tunnel; null or left out: there are none for it. */
+  ticket?: string | null;
 };
 
 /** `userName` is whom the answer must come from; `waitMs` how long the answer may take. */

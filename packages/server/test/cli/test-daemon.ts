@@ -213,6 +213,7 @@ export async function startTestDaemon() {
       get: (id) => store.ledger.get(id),
       kill: end,
       deliveries: (filter) => store.deliveries.list(filter),
+      reports: (connectionId) => store.clientScripts.reports(connectionId),
     }),
     attemptCommands({ attempts: store.attempts, ledger: store.ledger }),
     hookCommands({ hooks: hooks.operations, connection: (id) => store.ledger.get(id) }),

@@ -3,6 +3,7 @@ import type { Connection } from "../../core/connection.ts";
 import { SallyportError } from "../../core/errors.ts";
 import type { Delivery } from "../../core/hook.ts";
 import { maskSecrets } from "../../core/properties.ts";
+import type { ClientScriptStore, KeptReport } from "../../store/client-script-store.ts";
 import type { DeliveryStore, Ledger } from "../../store/store.ts";
 import { type CommandTable, command } from "../command.ts";
 import { id, limit, name, time } from "../input.ts";
@@ -10,7 +11,8 @@ import { id, limit, name, time } from "../input.ts";
 /** A row of the ledger as it is shown: secrets among its properties masked. */
 export type ConnectionView = Connection & { durationSeconds: number };
 
-export type ConnectionDetails = ConnectionView & { deliveries: Delivery[] };
+/** `clientScripts`: what the agent told of the scripts on the user's machine. */
+export type ConnectionDetails = ConnectionView & { deliveries: Delivery[]; clientScripts: KeptReport[] };
 
 const mostDeliveries = 1000;
 
@@ -21,6 +23,7 @@ export function connectionCommands(deps: {
   /** False where it had ended already. Ends it as `admin`. */
   kill(id: string, options: { mayReturn: boolean }): Promise<boolean>;
   deliveries: DeliveryStore["list"];
+  reports: ClientScriptStore["reports"];
 }): CommandTable {
   const existing = async (wanted: string): Promise<Connection> => {
     const found = await deps.get(wanted);
@@ -46,7 +49,7 @@ export function connectionCommands(deps: {
       run: async (input): Promise<ConnectionDetails> => {
         const connection = await existing(input.id);
         const deliveries = await deps.deliveries({ sessionId: connection.id, limit: mostDeliveries });
-        return { ...viewOf(connection), deliveries };
+        return { ...viewOf(connection), deliveries, clientScripts: await deps.reports(connection.id) };
       },
     }),
     "connection-kill": command({

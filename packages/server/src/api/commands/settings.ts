@@ -1,3 +1,4 @@
+import { parseAppVerify } from "@sallyport/protocol";
 import { z } from "zod";
 import { authMethods } from "../../core/credentials.ts";
 import { SallyportError } from "../../core/errors.ts";
@@ -27,6 +28,8 @@ export type SettingFamily = {
 /** Values that would lock everybody out are refused when they are set. */
 const allowed: Readonly<Record<string, readonly string[]>> = {
   "auth.module.type": authMethods.filter((method) => method !== "autologin" && method !== "session"),
+  "vpn.client.admin_scripts": ["true", "false"],
+  "vpn.client.script_reports": ["true", "false"],
 };
 
 const secretKey = /(^|[._])(password|passwd|pw|bind_pw|secret|private_key)$/;
@@ -102,12 +105,21 @@ export function settingCommands(deps: {
   };
 }
 
-/** Throws `invalid-input` for a value that would lock everybody out. */
+function checkAppVerify(text: string): void {
+  const { faults } = parseAppVerify(text);
+  if (faults.length === 0) return;
+  const shown = faults.slice(0, 5).map(({ line, message }) => `line ${line}: ${message}`);
+  const more = faults.length > shown.length ? [`and ${faults.length - shown.length} more`] : [];
+  throw new SallyportError("invalid-input", `vpn.client.app_verify: ${[...shown, ...more].join("; ")}`);
+}
+
+/** Throws `invalid-input` for a value that would lock everybody out, or that nobody could read. */
 export function checkSetting(key: string, value: string): void {
   const values = Object.hasOwn(allowed, key) ? allowed[key] : undefined;
   if (values && !values.includes(value)) {
     throw new SallyportError("invalid-input", `${key} must be one of ${values.join(", ")}`);
   }
+  if (key === "vpn.client.app_verify") checkAppVerify(value);
 }
 
 /** The value as it may be shown: a secret is masked. */

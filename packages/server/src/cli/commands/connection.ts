@@ -128,6 +128,7 @@ function peopleConnection(connection: ConnectionDetails): string {
   const parts = [facts];
   if (properties.length > 0) parts.push(table(["PROPERTY", "VALUE"], properties));
   if (connection.deliveries.length > 0) parts.push(peopleDeliveries(connection));
+  if (connection.clientScripts.length > 0) parts.push(peopleReports(connection));
   return parts.join("\n");
 }
 
@@ -146,6 +147,25 @@ function peopleDeliveries({ deliveries }: ConnectionDetails): string {
   const printed = deliveries
     .filter((one) => one.output !== null && one.output !== "")
     .map((one) => `\n${visible(one.hook)} printed at ${one.event}:\n${indented(one.output ?? "")}`);
+  return overview + printed.join("");
+}
+
+function peopleReports({ clientScripts }: ConnectionDetails): string {
+  const overview = table(
+    ["CLIENT SCRIPT", "EVENT", "PRIVILEGE", "OUTCOME", "EXIT", "TOOK", "WHY"],
+    clientScripts.map((one) => [
+      one.name,
+      one.event,
+      one.privilege,
+      one.outcome,
+      one.signal ?? (one.exitCode === null ? "-" : String(one.exitCode)),
+      `${one.durationMs} ms`,
+      one.detail ?? "",
+    ]),
+  );
+  const printed = clientScripts
+    .filter((one) => one.output !== "")
+    .map((one) => `\n${visible(one.name)} printed on the user's machine:\n${indented(one.output)}`);
   return overview + printed.join("");
 }
 

@@ -1,3 +1,4 @@
+import { ticketEcho } from "@sallyport/protocol";
 import { parseAddress, parseRange } from "../../core/address-range.ts";
 import { SallyportError } from "../../core/errors.ts";
 import type { Admission, Question } from "../driver.ts";
@@ -76,6 +77,7 @@ export function admitAgain({ cid, kid }: ClientKey): Command {
 export function admitClient({ cid, kid }: ClientKey, admission: Admission, pushed: readonly string[]): Command {
   const lines = [...addressLines(admission), ...routeLines(admission.routes), ...dnsLines(admission.dns)];
   lines.push(...pushed.map(push));
+  if (admission.ticket) lines.push(push(ticketEcho(admission.ticket)));
   for (const line of lines) {
     if (Buffer.byteLength(line) > mostConfigLineBytes || line === "END") throw unusable("line", line);
   }
