@@ -1,28 +1,86 @@
 import type { AttemptRecord, TraceEntry } from "../core/attempt.ts";
 import { type AttemptOptions, AttemptQueue, type AttemptRow } from "./attempt-queue.ts";
 import type { Database } from "./database.ts";
+import { inSteps, STEP } from "./steps.ts";
 import type { AttemptStore } from "./store.ts";
 
-const PRUNED_AT_ONCE = 1_000;
+/** What is asked of the database about attempts; which of them have not reached it yet is the queue's to know. */
+export type AttemptRows = {
+  insert(rows: readonly AttemptRow[]): Promise<void>;
+  get(id: string): Promise<AttemptRow | undefined>;
+  newest(filter: { userId?: string; since?: string; limit: number }): Promise<AttemptRow[]>;
+  endingIn(endings: readonly string[]): Promise<AttemptRow[]>;
+  refusedAfterwards: AttemptStore["refusedAfterwards"];
+  /** One step, as `inSteps` takes them. */
+  prune(before: string): Promise<number>;
+};
+
+export function attemptRows({ query, transaction }: Database): AttemptRows {
+  return {
+    // A batch whose outcome was not heard of is written again.
+    async insert(rows) {
+      await query
+        .insertInto("attempts")
+        .values([...rows])
+        .onConflict((conflict) => conflict.column("id").doNothing())
+        .execute();
+    },
+
+    get: (id) => query.selectFrom("attempts").selectAll().where("id", "=", id).executeTakeFirst(),
+
+    newest({ userId, since, limit }) {
+      let select = query.selectFrom("attempts").selectAll().orderBy("at", "desc").orderBy("id", "desc").limit(limit);
+      if (userId !== undefined) select = select.where("user_id", "=", userId);
+      if (since !== undefined) select = select.where("at", ">=", since);
+      return select.execute();
+    },
+
+    endingIn: (endings) =>
+      query
+        .selectFrom("attempts")
+        .selectAll()
+        // Only the index of ids is read through, not the records.
+        .where("id", "in", (eb) =>
+          eb
+            .selectFrom("attempts")
+            .select("id")
+            .where((or) => or.or(endings.map((ending) => or("id", "like", `%${ending}`)))),
+        )
+        .execute(),
+
+    refusedAfterwards: (id, { code, reason, clientReason }) =>
+      transaction(async (trx) => {
+        const row = await trx.selectFrom("attempts").select("record").where("id", "=", id).executeTakeFirst();
+        if (row === undefined) return false;
+        const attempt: AttemptRecord = JSON.parse(row.record);
+        const refused: TraceEntry = { ...nothingTold, step: "admit", outcome: "denied", detail: reason };
+        const trace = [...attempt.trace, refused];
+        const record = JSON.stringify({ ...attempt, outcome: "deny", code, reason, clientReason, trace });
+        await trx.updateTable("attempts").set({ record }).where("id", "=", id).execute();
+        return true;
+      }),
+
+    async prune(before) {
+      const { numDeletedRows } = await query
+        .deleteFrom("attempts")
+        .where("id", "in", (eb) =>
+          eb.selectFrom("attempts").select("id").where("at", "<", before).orderBy("at").limit(STEP),
+        )
+        .executeTakeFirst();
+      return Number(numDeletedRows);
+    },
+  };
+}
 
 /**
  * Attempts are the one thing written in batches: there is one for every knock at the door, and losing the last tenth
  * of a second of them in a crash loses an explanation, not a connection.
  */
 export function attemptStore(
-  { query }: Database,
+  database: AttemptRows,
   options: AttemptOptions = {},
 ): AttemptStore & { close(): Promise<void> } {
-  const queue = new AttemptQueue((rows) => insert(rows), options);
-
-  async function insert(rows: readonly AttemptRow[]): Promise<void> {
-    // A batch whose outcome was not heard of is written again.
-    await query
-      .insertInto("attempts")
-      .values([...rows])
-      .onConflict((conflict) => conflict.column("id").doNothing())
-      .execute();
-  }
+  const queue = new AttemptQueue((rows) => database.insert(rows), options);
 
   /** Also while the database cannot be written, what is known can be read: that is when somebody will ask. */
   async function unwritten(): Promise<AttemptRow[]> {
@@ -36,68 +94,34 @@ export function attemptStore(
     close: () => queue.close(),
 
     async get(id) {
-      const row =
-        (await unwritten()).find((attempt) => attempt.id === id) ??
-        (await query.selectFrom("attempts").select("record").where("id", "=", id).executeTakeFirst());
+      const row = (await unwritten()).find((attempt) => attempt.id === id) ?? (await database.get(id));
       return row && JSON.parse(row.record);
     },
 
-    async list({ userId, since, limit }) {
+    async list(filter) {
+      const { userId, since, limit } = filter;
       const waiting = (await unwritten()).filter(
         ({ user_id, at }) => (userId === undefined || user_id === userId) && (since === undefined || at >= since),
       );
-      let select = query.selectFrom("attempts").selectAll().orderBy("at", "desc").orderBy("id", "desc").limit(limit);
-      if (userId !== undefined) select = select.where("user_id", "=", userId);
-      if (since !== undefined) select = select.where("at", ">=", since);
-      const rows = new Map([...waiting, ...(await select.execute())].map((row) => [row.id, row]));
+      const rows = new Map([...waiting, ...(await database.newest(filter))].map((row) => [row.id, row]));
       return [...rows.values()]
         .sort(newestFirst)
         .slice(0, limit)
         .map(({ record }) => JSON.parse(record));
     },
 
-    async refusedAfterwards(id, { code, reason, clientReason }) {
+    async refusedAfterwards(id, refusal) {
       await queue.flush();
-      const row = await query.selectFrom("attempts").select("record").where("id", "=", id).executeTakeFirst();
-      if (row === undefined) return false;
-      const attempt: AttemptRecord = JSON.parse(row.record);
-      const refused: TraceEntry = { ...nothingTold, step: "admit", outcome: "denied", detail: reason };
-      const trace = [...attempt.trace, refused];
-      const record = JSON.stringify({ ...attempt, outcome: "deny", code, reason, clientReason, trace });
-      await query.updateTable("attempts").set({ record }).where("id", "=", id).execute();
-      return true;
+      return database.refusedAfterwards(id, refusal);
     },
 
     async endingIn(endings) {
       const waiting = (await unwritten()).filter(({ id }) => endings.some((ending) => id.endsWith(ending)));
-      const rows = await query
-        .selectFrom("attempts")
-        .selectAll()
-        // Only the index of ids is read through, not the records.
-        .where("id", "in", (eb) =>
-          eb
-            .selectFrom("attempts")
-            .select("id")
-            .where((or) => or.or(endings.map((ending) => or("id", "like", `%${ending}`)))),
-        )
-        .execute();
-      const found = new Map([...waiting, ...rows].map((row) => [row.id, row]));
+      const found = new Map([...waiting, ...(await database.endingIn(endings))].map((row) => [row.id, row]));
       return [...found.values()].sort(newestFirst).map(({ record }) => JSON.parse(record));
     },
 
-    /** In steps, so that nobody waits behind a year's worth. */
-    async prune(before) {
-      for (let pruned = 0; ; ) {
-        const { numDeletedRows } = await query
-          .deleteFrom("attempts")
-          .where("id", "in", (eb) =>
-            eb.selectFrom("attempts").select("id").where("at", "<", before).orderBy("at").limit(PRUNED_AT_ONCE),
-          )
-          .executeTakeFirst();
-        pruned += Number(numDeletedRows);
-        if (numDeletedRows < PRUNED_AT_ONCE) return pruned;
-      }
-    },
+    prune: (before) => inSteps(() => database.prune(before)),
   };
 }
 

@@ -10,9 +10,6 @@ import { pruneConnections } from "./prune.ts";
 import type { ConnectionTable, Tables } from "./schema.ts";
 import type { Ledger, Reservation, Reserved } from "./store.ts";
 
-/** How many byte counts one statement writes: few enough that whoever waits behind it does not notice. */
-const COUNTS_AT_ONCE = 250;
-
 export function ledger({ query, transaction }: Database): Ledger {
   return {
     ...connectionLists(query),
@@ -47,18 +44,16 @@ export function ledger({ query, transaction }: Database): Ledger {
       await query.updateTable("connections").set({ tunnel_key: tunnelKey }).where("id", "=", id).execute();
     },
 
-    /** In several transactions, so that an admission need not wait for all of them. */
     async traffic(counts) {
-      for (let start = 0; start < counts.length; start += COUNTS_AT_ONCE) {
-        const rows = counts
-          .slice(start, start + COUNTS_AT_ONCE)
-          .map(({ id, bytesIn, bytesOut }) => sql`(${id}, cast(${bytesIn} as bigint), cast(${bytesOut} as bigint))`);
-        await sql`
-          with counts (id, bytes_in, bytes_out) as (values ${sql.join(rows)})
-          update connections set bytes_in = counts.bytes_in, bytes_out = counts.bytes_out
-          from counts where connections.id = counts.id and connections.ended_at is null
-        `.execute(query);
-      }
+      const rows = counts.map(
+        ({ id, bytesIn, bytesOut }) => sql`(${id}, cast(${bytesIn} as bigint), cast(${bytesOut} as bigint))`,
+      );
+      if (rows.length === 0) return;
+      await sql`
+        with counts (id, bytes_in, bytes_out) as (values ${sql.join(rows)})
+        update connections set bytes_in = counts.bytes_in, bytes_out = counts.bytes_out
+        from counts where connections.id = counts.id and connections.ended_at is null
+      `.execute(query);
     },
 
     end: (id, end) =>

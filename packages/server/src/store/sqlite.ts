@@ -1,14 +1,14 @@
 import { access, chmod, constants, link, rm, writeFile } from "node:fs/promises";
-import { Kysely, type LogConfig } from "kysely";
+import type { LogConfig } from "kysely";
 import { newId } from "../core/id.ts";
 import type { AttemptOptions } from "./attempt-queue.ts";
 import type { Database } from "./database.ts";
 import { migrate } from "./migrate.ts";
-import type { Tables } from "./schema.ts";
-import { sqliteDialect } from "./sqlite/dialect.ts";
+import { SqliteEngine } from "./sqlite/engine.ts";
 import { faultOf } from "./sqlite/faults.ts";
+import { queriesInThread } from "./sqlite/queries.ts";
 import type { Store } from "./store.ts";
-import { storeOver } from "./store-over.ts";
+import { storeOf } from "./store-over.ts";
 
 export type SqliteStoreOptions = {
   /** Absolute path; made (mode 0600) where there is none, in a directory that must exist. */
@@ -20,33 +20,26 @@ export type SqliteStoreOptions = {
 
 /** Opens, or makes, the embedded database and brings it to this program's schema. Errors: `store-unavailable`. */
 export async function openSqlite(options: SqliteStoreOptions): Promise<Store> {
-  return storeOver(await openSqliteDatabase(options), options.attempts);
+  const { file, busyTimeoutMs = usualBusyTimeoutMs, attempts } = options;
+  await keepPrivate(file);
+  const { queries, close } = await queriesInThread({ file, busyTimeoutMs }, { deadlineMs: 30_000, most: 20_000 });
+  return storeOf(queries, { attempts, close });
 }
 
-export async function openSqliteDatabase(
-  options: Omit<SqliteStoreOptions, "attempts"> & { log?: LogConfig },
-): Promise<Database> {
+/** The same in the thread that calls it, which then waits for the disk itself: for tests and tools. */
+export async function openSqliteDatabase(options: { file: string; log?: LogConfig }): Promise<Database> {
   await keepPrivate(options.file);
-  const query = new Kysely<Tables>({
-    dialect: sqliteDialect({
-      file: options.file,
-      busyTimeoutMs: options.busyTimeoutMs ?? 5_000,
-      waiting: { deadlineMs: 30_000, most: 20_000 },
-    }),
-    ...(options.log ? { log: options.log } : {}),
-  });
+  const engine = new SqliteEngine({ ...options, busyTimeoutMs: usualBusyTimeoutMs });
   try {
-    await migrate(query, { name: options.file });
+    await migrate(engine.query, { name: options.file });
+    return engine;
   } catch (error) {
-    await query.destroy();
+    await engine.close();
     throw error;
   }
-  return {
-    query,
-    transaction: (work) => query.transaction().execute(work),
-    close: () => query.destroy(),
-  };
 }
+
+const usualBusyTimeoutMs = 5_000;
 
 /**
  * Password digests and keys lie in it: nobody else reads it. SQLite gives its other files the same mode. The file is

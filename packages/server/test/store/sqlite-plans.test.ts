@@ -203,7 +203,8 @@ describe("SQLite uses an index, and this one, for", () => {
       for (const step of await planOf(query)) {
         // A connection's deliveries are a handful: sorting those is nothing.
         // What is open is counted into as many entries as there are groups.
-        if (!["a connection's", "the figures of connections"].includes(name)) expect(step, query.sql).not.toContain("TEMP B-TREE");
+        if (!["a connection's", "the figures of connections"].includes(name))
+          expect(step, query.sql).not.toContain("TEMP B-TREE");
         if (!reads.test(step)) continue;
         const index = / INDEX (\S+)/.exec(step)?.[1] ?? `none at all: ${step}`;
         if (!primaryKeys.test(index)) used.add(index.replace("sqlite_autoindex_", ""));

@@ -2,55 +2,153 @@ import { mkdtemp, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import type { Worker } from "node:worker_threads";
+import SQLite from "better-sqlite3";
 import { sql } from "kysely";
 import { afterEach, beforeEach, describe, expect, test } from "vitest";
-import type { Database } from "../../src/store/database.ts";
-import { Turns } from "../../src/store/sqlite/turns.ts";
+import { Groups } from "../../src/store/sqlite/groups.ts";
+import { queriesInThread } from "../../src/store/sqlite/queries.ts";
 import { openSqlite, openSqliteDatabase } from "../../src/store/sqlite.ts";
+import type { Store } from "../../src/store/store.ts";
 import { aReservation, at } from "./suite/rows.ts";
 
-/** A statement that keeps SQLite busy for a good while. */
-const slow = sql<{ count: number }>`
-  with recursive n (i) as (select 1 union all select i + 1 from n where i < 3000000) select count(*) as count from n
-`;
+let directory: string;
+let file: string;
+
+beforeEach(async () => {
+  directory = await mkdtemp(join(tmpdir(), "thread-"));
+  file = join(directory, "sallyport.db");
+});
+
+afterEach(() => rm(directory, { recursive: true }));
 
 describe("SQLite's thread", () => {
-  let directory: string;
-  let database: Database;
+  let store: Store;
   let threads: Worker[];
   const remember = (thread: Worker) => threads.push(thread);
 
   beforeEach(async () => {
     threads = [];
     process.on("worker", remember);
-    directory = await mkdtemp(join(tmpdir(), "thread-"));
-    database = await openSqliteDatabase({ file: join(directory, "sallyport.db") });
+    store = await openSqlite({ file });
   });
 
   afterEach(async () => {
     process.off("worker", remember);
-    await database.close();
-    await rm(directory, { recursive: true });
+    await store.close();
   });
 
-  const setting = async (key: string) =>
-    (await database.query.selectFrom("settings").select("value").where("key", "=", key).executeTakeFirst())?.value;
-  const add = (key: string, value = "0") => database.query.insertInto("settings").values({ key, value }).execute();
+  const user = (id: string) => ({ id, passwordDigest: null, at: at(0) });
 
-  test("does all of SQLite's work: the main thread goes on while a statement runs", async () => {
-    let turns = 0;
-    const count = () => {
-      turns += 1;
-      ticking = setImmediate(count);
-    };
-    let ticking = setImmediate(count);
-    await slow.execute(database.query);
-    clearImmediate(ticking);
-    // In the main thread it could not have had one turn.
-    expect(turns).toBeGreaterThan(10);
+  test("does all of the waiting: the main thread goes on while the database is locked", async () => {
+    const other = new SQLite(file);
+    other.exec("begin immediate");
+    const added = store.accounts.addUser(user("alice"));
+    for (let turns = 0; turns < 50; turns++) await new Promise(setImmediate);
+    other.exec("rollback");
+    other.close();
+    expect(await added).toBe(true);
   });
 
+  test("does what is asked in the order of asking", async () => {
+    const order: number[] = [];
+    await Promise.all(
+      Array.from({ length: 60 }, (_, i) =>
+        (i % 2 === 0 ? store.settings.get("a") : store.settings.set("a", `${i}`)).then(() => order.push(i)),
+      ),
+    );
+    expect(order).toEqual(Array.from({ length: 60 }, (_, i) => i));
+    expect(await store.settings.get("a")).toBe("59");
+  });
+
+  test("shows each what those before it wrote, though one commit makes it all durable", async () => {
+    const seen = await Promise.all(
+      Array.from({ length: 40 }, (_, i) => [store.settings.set("n", `${i}`), store.settings.get("n")]).flat(),
+    );
+    expect(seen.filter((value) => value !== undefined)).toEqual(Array.from({ length: 40 }, (_, i) => `${i}`));
+  });
+
+  test("fails one that cannot be without its neighbours", async () => {
+    const { connection } = (await store.ledger.reserve(aReservation())) as { connection: { id: string } };
+    const telling = { sessionId: connection.id, hook: "siem", at: at(1), leaseUntil: at(2) };
+    const outcomes = await Promise.allSettled([
+      store.accounts.addUser(user("before")),
+      store.deliveries.tell(telling),
+      store.deliveries.tell(telling),
+      store.accounts.addUser(user("after")),
+    ]);
+    expect(outcomes.map(({ status }) => status)).toEqual(["fulfilled", "fulfilled", "rejected", "fulfilled"]);
+    // Its code comes over too.
+    expect(outcomes[2]).toMatchObject({ reason: { code: "conflict" } });
+    expect((await store.accounts.users()).map(({ id }) => id).sort()).toEqual(["after", "before"]);
+    expect(await store.deliveries.list({ limit: 9 })).toHaveLength(1);
+  });
+
+  test("that dies fails what it had not done as an outage, and is started again", async () => {
+    const adding = Array.from({ length: 200 }, (_, i) => store.accounts.addUser(user(`${i}`)));
+    await adding[0];
+    const outcomes = Promise.allSettled(adding);
+    await threads[0]?.terminate();
+    const done = (await outcomes).flatMap(({ status }, i) => (status === "fulfilled" ? [`${i}`] : []));
+    for (const outcome of await outcomes) {
+      if (outcome.status === "rejected") expect(outcome.reason).toMatchObject({ code: "store-unavailable" });
+    }
+    const present = (await store.accounts.users()).map(({ id }) => id);
+    expect(present).toEqual(expect.arrayContaining(done));
+    expect(await store.accounts.addUser(user("after"))).toBe(true);
+    expect(threads).toHaveLength(2);
+  });
+
+  test("ends with the store, after what was asked before", async () => {
+    const other = await openSqlite({ file: join(directory, "other.db") });
+    const thread = threads.at(-1);
+    const ended = new Promise((resolve) => thread?.once("exit", resolve));
+    const added = Array.from({ length: 200 }, (_, i) => other.accounts.addUser(user(`user ${i}`)));
+    await other.close();
+    await ended;
+    expect(await Promise.all(added)).toEqual(added.map(() => true));
+    await expect(other.accounts.users()).rejects.toMatchObject({ code: "store-unavailable" });
+    const again = await openSqlite({ file: join(directory, "other.db") });
+    expect(await again.accounts.users()).toHaveLength(200);
+    await again.close();
+  });
+
+  test("two stores on one file never hand out one address twice", async () => {
+    const second = await openSqlite({ file });
+    const stores = [store, second];
+    const reserved = await Promise.all(
+      Array.from({ length: 120 }, (_, i) => stores[i % 2]?.ledger.reserve(aReservation())),
+    );
+    const addresses = reserved.map((each) => (each && "connection" in each ? each.connection.ipv4 : undefined));
+    expect(new Set(addresses).size).toBe(120);
+    expect(addresses).not.toContain(undefined);
+    await second.close();
+  });
+
+  test("a call waits for its turn no longer than its deadline, and no more than the bound wait", async () => {
+    const opening = { file, busyTimeoutMs: 600 };
+    const { queries, close } = await queriesInThread(opening, { deadlineMs: 100, most: 2 });
+    const other = new SQLite(file);
+    other.exec("begin immediate");
+    // The first has its turn at once, and waits for the lock; meanwhile the second's time goes by.
+    const first = queries.accounts.addUser(user("a"));
+    const second = queries.accounts.addUser(user("b"));
+    const third = queries.accounts.addUser(user("c"));
+    await expect(third).rejects.toThrow("2 calls wait already");
+    await expect(first).rejects.toThrow("keeps the database");
+    await expect(second).rejects.toMatchObject({
+      code: "store-unavailable",
+      message: expect.stringContaining("too slow"),
+    });
+    other.exec("rollback");
+    other.close();
+    expect(await queries.accounts.users()).toEqual([]);
+    await close();
+  });
+});
+
+describe("SQLite in the thread that calls it", () => {
   test("commits to the disk, and keeps references whole", async () => {
+    const database = await openSqliteDatabase({ file });
     const pragma = async (name: string) =>
       Object.values(
         (await sql<Record<string, unknown>>`pragma ${sql.raw(name)}`.execute(database.query)).rows[0] ?? {},
@@ -59,160 +157,97 @@ describe("SQLite's thread", () => {
     expect(await pragma("synchronous")).toEqual([2]);
     expect(await pragma("foreign_keys")).toEqual([1]);
     expect(await pragma("busy_timeout")).toEqual([5_000]);
+    await database.close();
   });
 
-  test("has one transaction at a time, however many are asked for", async () => {
-    await add("counter");
-    await Promise.all(
-      Array.from({ length: 40 }, () =>
-        database.transaction(async (trx) => {
-          const row = await trx.selectFrom("settings").select("value").where("key", "=", "counter").executeTakeFirst();
-          await new Promise(setImmediate);
-          await trx
-            .updateTable("settings")
-            .set({ value: String(Number(row?.value) + 1) })
-            .execute();
-        }),
-      ),
-    );
-    expect(await setting("counter")).toBe("40");
-  });
-
-  test("undoes a transaction whose work fails, and lets nobody see any of it", async () => {
+  test("has one transaction at a time, and undoes one whose work fails", async () => {
+    const database = await openSqliteDatabase({ file });
+    const put = (key: string) => database.query.insertInto("settings").values({ key, value: "0" }).execute();
     const failing = database.transaction(async (trx) => {
       await trx.insertInto("settings").values({ key: "half", value: "done" }).execute();
+      await new Promise(setImmediate);
       throw new Error("changed my mind");
     });
-    const [, seen] = await Promise.all([expect(failing).rejects.toThrow("changed my mind"), setting("half")]);
-    expect(seen).toBeUndefined();
-    await add("half");
-    expect(await setting("half")).toBe("0");
-  });
-
-  test("does what is asked in the order of asking", async () => {
-    await add("a");
-    const append = (i: number) => ({ value: sql<string>`value || ${` ${i}`}` });
-    await Promise.all(
-      Array.from({ length: 20 }, (_, i) =>
-        i % 2 === 0
-          ? database.query.updateTable("settings").set(append(i)).execute()
-          : database.transaction((trx) => trx.updateTable("settings").set(append(i)).execute()),
-      ),
-    );
-    expect(await setting("a")).toBe(`0 ${Array.from({ length: 20 }, (_, i) => i).join(" ")}`);
-  });
-
-  test("lets transactions that wait for each other share a commit, and undoes only the one that fails", async () => {
-    const outcomes = await Promise.allSettled(
-      Array.from({ length: 40 }, (_, i) =>
-        database.transaction(async (trx) => {
-          await trx
-            .insertInto("settings")
-            .values({ key: `shared ${i}`, value: "done" })
-            .execute();
-          if (i % 10 === 5) throw new Error("changed my mind");
-          // A fault of the database's own: the key is there already.
-          if (i % 10 === 7) await trx.insertInto("settings").values({ key: "shared 0", value: "again" }).execute();
-        }),
-      ),
-    );
-    const failed = outcomes.flatMap(({ status }, i) => (status === "rejected" ? [i] : []));
-    expect(failed).toEqual([5, 7, 15, 17, 25, 27, 35, 37]);
-    const kept = await database.query.selectFrom("settings").select("key").where("key", "like", "shared %").execute();
-    expect(kept.map(({ key }) => Number(key.slice(7))).toSorted((a, b) => a - b)).toEqual(
-      Array.from({ length: 40 }, (_, i) => i).filter((i) => !failed.includes(i)),
-    );
-  });
-
-  test("fails all that share a commit with a thread that dies, and has done none of it or all", async () => {
-    await database.query.deleteFrom("settings").execute();
-    const begun = Promise.withResolvers<void>();
-    const first = database.transaction(async (trx) => {
-      await trx.insertInto("settings").values({ key: "first", value: "done" }).execute();
-      begun.resolve();
-    });
-    const second = database.transaction(async (trx) => {
-      await trx.insertInto("settings").values({ key: "second", value: "done" }).execute();
-      await slow.execute(trx);
-    });
-    const outcomes = Promise.allSettled([first, second]);
-    await begun.promise;
-    await threads.at(-1)?.terminate();
-    expect(await outcomes).toEqual([
-      { status: "rejected", reason: expect.objectContaining({ code: "store-unavailable" }) },
-      { status: "rejected", reason: expect.objectContaining({ code: "store-unavailable" }) },
+    const [, rows] = await Promise.all([
+      expect(failing).rejects.toThrow("changed my mind"),
+      database.query.selectFrom("settings").selectAll().execute(),
     ]);
-    expect(await setting("first")).toBeUndefined();
-    expect(await setting("second")).toBeUndefined();
-  });
-
-  test("that dies fails what it was at as an outage, undoes the transaction, and is started again", async () => {
-    const halfDone = Promise.withResolvers<void>();
-    const unfinished = database.transaction(async (trx) => {
-      await trx.insertInto("settings").values({ key: "half", value: "done" }).execute();
-      halfDone.resolve();
-      await slow.execute(trx);
-    });
-    const outcome = unfinished.catch((error) => error);
-    const waiting = setting("half");
-    expect(threads).toHaveLength(1);
-    await halfDone.promise;
-    await threads[0]?.terminate();
-    expect(await outcome).toMatchObject({ code: "store-unavailable" });
-    expect(await waiting).toBeUndefined();
-    await add("after");
-    expect(await setting("after")).toBe("0");
-    expect(threads).toHaveLength(2);
-  });
-
-  test("ends with the store, after what was asked before", async () => {
-    const store = await openSqlite({ file: join(directory, "other.db") });
-    const thread = threads.at(-1);
-    const ended = new Promise((resolve) => thread?.once("exit", resolve));
-    const added = Array.from({ length: 20 }, (_, i) =>
-      store.accounts.addUser({ id: `user ${i}`, passwordDigest: null, at: at(0) }),
-    );
-    await store.close();
-    await ended;
-    expect(await Promise.all(added)).toEqual(added.map(() => true));
-    const again = await openSqlite({ file: join(directory, "other.db") });
-    expect(await again.accounts.users()).toHaveLength(20);
-    await again.close();
-  });
-
-  test("two stores on one file never hand out one address twice", async () => {
-    const file = join(directory, "shared.db");
-    const stores = await Promise.all([openSqlite({ file }), openSqlite({ file })]);
-    const reserved = await Promise.all(
-      Array.from({ length: 120 }, (_, i) => stores[i % 2]?.ledger.reserve(aReservation())),
-    );
-    const addresses = reserved.map((each) => (each && "connection" in each ? each.connection.ipv4 : undefined));
-    expect(new Set(addresses).size).toBe(120);
-    expect(addresses).not.toContain(undefined);
-    for (const store of stores) await store.close();
+    expect(rows).toEqual([]);
+    await put("half");
+    await database.close();
   });
 });
 
-describe("turns", () => {
-  test("are given in the order they were asked for", async () => {
-    const turns = new Turns({ deadlineMs: 10_000, most: 10 });
-    const order: string[] = [];
-    await turns.take();
-    const waiting = ["a", "b", "c"].map((name) => turns.take().then(() => order.push(name)));
-    for (const turn of waiting) {
-      turns.give();
-      await turn;
-    }
-    expect(order).toEqual(["a", "b", "c"]);
+describe("calls that come close together", () => {
+  /** An engine that can lose everything that was not committed, as SQLite does on a full disk. */
+  function anEngine() {
+    const state = { durable: [] as string[], pending: [] as string[], commits: 0, failCommits: 0 };
+    const engine = {
+      get unsettled() {
+        return state.pending.length > 0;
+      },
+      call: <T>(work: () => Promise<T>) => work(),
+      commit() {
+        const lost = state.failCommits > 0;
+        if (lost) state.failCommits -= 1;
+        else state.durable.push(...state.pending);
+        state.pending = [];
+        state.commits += 1;
+        if (lost) throw new Error("no room to commit");
+      },
+    };
+    return { engine, state };
+  }
+
+  async function drained(
+    calls: string[],
+    { engine, state }: ReturnType<typeof anEngine>,
+  ): Promise<{ durable: string[]; answers: string[]; commits: number }> {
+    const answers: string[] = [];
+    const groups = new Groups<string>({
+      engine,
+      work: async (call) => {
+        if (call === "full") {
+          state.pending = [];
+          throw new Error("the disk is full");
+        }
+        state.pending.push(call);
+        return call;
+      },
+      done: (call, outcome) => {
+        if ("result" in outcome) expect(state.durable).toContain(call);
+        answers.push("error" in outcome ? `${call}: ${(outcome.error as Error).message}` : call);
+      },
+    });
+    const waiting = [...calls];
+    await groups.drain(
+      () => waiting.shift(),
+      () => false,
+    );
+    return { durable: state.durable, answers, commits: state.commits };
+  }
+
+  test("share a commit, and are answered after it, in order", async () => {
+    expect(await drained(["a", "b", "c"], anEngine())).toEqual({
+      durable: ["a", "b", "c"],
+      answers: ["a", "b", "c"],
+      commits: 1,
+    });
   });
 
-  test("are waited for no longer than the deadline, and by no more than the bound", async () => {
-    const turns = new Turns({ deadlineMs: 20, most: 1 });
-    await turns.take();
-    const late = turns.take();
-    await expect(turns.take()).rejects.toMatchObject({ code: "store-unavailable" });
-    await expect(late).rejects.toMatchObject({ code: "store-unavailable" });
-    turns.give();
-    await turns.take();
+  test("that one of them undid are done again, each by itself, and only that one fails", async () => {
+    expect(await drained(["a", "b", "full", "c"], anEngine())).toMatchObject({
+      durable: ["a", "b", "c"],
+      answers: ["a", "b", "full: the disk is full", "c"],
+    });
+  });
+
+  test("whose commit fails are done again, each by itself", async () => {
+    const engine = anEngine();
+    engine.state.failCommits = 2;
+    expect(await drained(["a", "b", "c"], engine)).toMatchObject({
+      durable: ["b", "c"],
+      answers: ["a: no room to commit", "b", "c"],
+    });
   });
 });

@@ -1,20 +1,21 @@
 import { Worker } from "node:worker_threads";
-import { SallyportError } from "../../core/errors.ts";
+import { isErrorCode, SallyportError } from "../../core/errors.ts";
 import { faultOf } from "./faults.ts";
-import type { Opening, Request, Response, Rows, Statement } from "./wire.ts";
+import type { Failure, Opening, Request, Response, Shape } from "./wire.ts";
 
-type Call = { resolve: (rows: Rows) => void; reject: (error: Error) => void };
+type Call = { resolve: (result: unknown) => void; reject: (error: Error) => void };
 type Asking = Request extends infer R ? (R extends Request ? Omit<R, "id"> : never) : never;
 
 /** Our end of the thread that has the database open. When the thread is gone, every call fails `store-unavailable`. */
 export class SqliteThread {
+  /** What can be asked of it. */
+  shape: Shape = {};
   readonly #file: string;
   readonly #worker: Worker;
   readonly #calls = new Map<number, Call>();
   readonly #gone: Promise<void>;
   #lastId = 0;
   #dead: SallyportError | undefined;
-  #inTransaction = false;
 
   private constructor(file: string, worker: Worker) {
     this.#file = file;
@@ -43,39 +44,30 @@ export class SqliteThread {
       worker.once("message", resolve);
       worker.once("exit", () => resolve(undefined));
     });
-    if (response !== undefined && "opened" in response && response.opened) return thread;
+    if (response !== undefined && "opened" in response && response.opened) {
+      thread.shape = response.shape;
+      return thread;
+    }
     await worker.terminate();
-    if (response !== undefined && "failure" in response) throw faultOf(opening.file, response.failure);
+    if (response !== undefined && "failure" in response) throw thread.#errorOf(response.failure);
     throw thread.#dead ?? deadThread(opening.file, null);
   }
 
-  /** Runs the statements one after the other; resolves with the last one's rows. */
-  run(statements: readonly Statement[]): Promise<Rows> {
-    return this.#ask({ statements });
-  }
-
-  commit(): Promise<Rows> {
-    return this.#ask({ commit: true });
-  }
-
-  rollback(): Promise<Rows> {
-    return this.#ask({ rollback: true });
+  /** Durable when it resolves. */
+  call(asking: Omit<Extract<Asking, { noun: string }>, "id">): Promise<unknown> {
+    return this.#ask(asking);
   }
 
   get alive(): boolean {
     return this.#dead === undefined;
   }
 
-  get dead(): SallyportError | undefined {
-    return this.#dead;
+  /** How many calls have not been answered. */
+  get waiting(): number {
+    return this.#calls.size;
   }
 
-  /** Whether a transaction was open after what failed last. */
-  get inTransaction(): boolean {
-    return this.alive && this.#inTransaction;
-  }
-
-  /** Closes the database and ends the thread. */
+  /** Does what was asked before, closes the database and ends the thread. */
   async close(): Promise<void> {
     try {
       if (this.alive) await this.#ask({ close: true });
@@ -84,13 +76,7 @@ export class SqliteThread {
     }
   }
 
-  /** Ends the thread after the statement it is at; what it was asked meanwhile fails. */
-  async terminate(): Promise<void> {
-    await this.#worker.terminate();
-    await this.#gone;
-  }
-
-  #ask(asking: Asking): Promise<Rows> {
+  #ask(asking: Asking): Promise<unknown> {
     if (this.#dead !== undefined) return Promise.reject(this.#dead);
     this.#lastId += 1;
     const id = this.#lastId;
@@ -105,10 +91,12 @@ export class SqliteThread {
     const call = this.#calls.get(response.id);
     this.#calls.delete(response.id);
     if ("result" in response) call?.resolve(response.result);
-    else {
-      this.#inTransaction = response.inTransaction;
-      call?.reject(faultOf(this.#file, response.failure));
-    }
+    else call?.reject(this.#errorOf(response.failure));
+  }
+
+  #errorOf(failure: Failure): Error {
+    const { ours, message } = failure;
+    return ours !== undefined && isErrorCode(ours) ? new SallyportError(ours, message) : faultOf(this.#file, failure);
   }
 
   #fail(error: SallyportError): void {

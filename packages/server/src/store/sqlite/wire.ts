@@ -1,25 +1,22 @@
-/** What passes between the thread that queries and the thread that has the database open. */
-export type Statement = { sql: string; parameters: readonly unknown[] };
-
-/** `statements` run in order; the answer is the last one's. The first that fails is the answer, and the rest do not run. */
+/** What passes between the thread that asks and the thread that has the database open. */
 export type Request =
-  | { id: number; statements: readonly Statement[] }
-  /** Commits what is open; where that fails, it is rolled back. */
-  | { id: number; commit: true }
-  /** Undoes what was done since the savepoint, if it is open: SQLite undoes a transaction by itself after some errors. */
-  | { id: number; rollback: true }
-  | { id: number; close: true };
+  /** One method of one noun of the queries. Whoever asked waits no longer than `until` (milliseconds since 1970) for its turn. */
+  { id: number; noun: string; verb: string; args: readonly unknown[]; until: number } | { id: number; close: true };
 
-export type Rows = { rows: unknown[]; affected: number | null };
-
-/** `code` is SQLite's extended result code (`SQLITE_FULL`), or null for a fault of another kind. */
-export type Failure = { code: string | null; message: string };
+/**
+ * `code` is SQLite's extended result code (`SQLITE_FULL`), or null for a fault of another kind; `ours` the code of the
+ * error table where it was one of ours.
+ */
+export type Failure = { code: string | null; message: string; ours?: string };
 
 export type Response =
-  /** The first message: whether the file could be opened. */
-  | { opened: true }
+  /** The first message: whether the file could be opened and brought to this program's schema, and what can be asked. */
+  | { opened: true; shape: Shape }
   | { opened: false; failure: Failure }
-  | { id: number; result: Rows }
-  | { id: number; failure: Failure; inTransaction: boolean };
+  | { id: number; result: unknown }
+  | { id: number; failure: Failure };
+
+/** Verbs by noun. */
+export type Shape = Readonly<Record<string, readonly string[]>>;
 
 export type Opening = { file: string; busyTimeoutMs: number };
