@@ -1,0 +1,206 @@
+import { readFile, stat } from "node:fs/promises";
+import { basename } from "node:path";
+import type { parseArgs } from "node:util";
+import { mostOutputBytes, mostScriptBytes, type ScriptEvent, sha256 } from "@sallyport/protocol";
+import { type ConnectSurroundings, connect } from "../connect/connect.ts";
+import { type ScriptMode, scriptModes } from "../consent/decide.ts";
+import { askAgent, connectedAgents } from "../control/control-socket.ts";
+import { AgentFailure } from "../failure.ts";
+import { onOneLine } from "../fit-for-terminal.ts";
+import type { PythonChoice } from "../interpreter/machine.ts";
+import { ownPlatform } from "../machine/system.ts";
+import { runScript } from "../scripts/run-script.ts";
+import { sweepScriptDirectories } from "../scripts/script-directory.ts";
+import { serve } from "../service/serve.ts";
+import { trust } from "./trust.ts";
+
+export type Surroundings = ConnectSurroundings & { print: (text: string) => void };
+
+type Parsed = ReturnType<typeof parseArgs>;
+type Command = { options: Parameters<typeof parseArgs>[0]; run(parsed: Parsed, around: Surroundings): Promise<void> };
+
+export const usage = `Usage: sallyport-agent COMMAND
+
+  connect FILE.ovpn|FILE.conf|URL   connect, and stay until stopped
+      --user U                      user name; asked where it is needed
+      --password-stdin              the password, then each answer, is a line of standard input
+      --scripts never|ask|trust     run the server's scripts: none, those you agreed to (usual), all
+      --allow-root                  scripts for users may run as root, if that is who you are
+      --python auto|system|builtin  which Python runs #PYTHON scripts
+      --script-seconds N            how long a connect script may take (usually 300)
+      --openvpn PROGRAM             another openvpn than the machine's
+  disconnect [FILE]                 end what is connected
+  status [--json]                   what is connected
+  trust                             what servers want to run here, with the text, and what you agreed to
+      --script HASH                 agree to a script
+      --server ID                   agree to whatever this server sends
+      --revoke HASH|ID              agree no longer
+      --administrator               the owner's permissions for administrator scripts (root)
+      --add FILE                    with --administrator: know the server of a client config
+      --mode never|ask|trust        with --administrator
+      --tunnels NAME,…|everybody    with --administrator: who may bring tunnels up
+      --json
+  run-script --event connect|disconnect FILE   run a script of yours as a server's would run
+      --env NAME=VALUE --stdin TEXT --allow-root
+  service                           the privileged part (root)
+
+Exit status: 0 ended as asked, 1 failed, 2 wrong usage, 3 wrong password, 4 refused by the server, 5 server unreachable,
+6 client config faulty, 7 a program is missing, 8 not permitted, 130 interrupted at a question.
+`;
+
+const text = { type: "string" } as const;
+const flag = { type: "boolean" } as const;
+
+export const commands: Readonly<Record<string, Command>> = {
+  connect: {
+    options: {
+      options: {
+        ...{ user: text, "password-stdin": flag, scripts: text, "allow-root": flag, python: text, openvpn: text },
+        ...{ "script-seconds": text, "answer-seconds": text, "silence-seconds": text },
+      },
+    },
+    run: async ({ values, positionals }, around) => {
+      const source = only(positionals, "the client config to connect with");
+      await connect(
+        {
+          source,
+          user: values.user as string | undefined,
+          passwordStdin: values["password-stdin"] === true,
+          scripts: oneOf<ScriptMode>("--scripts", values.scripts, scriptModes, "ask"),
+          allowRoot: values["allow-root"] === true,
+          python: oneOf<PythonChoice>("--python", values.python, ["auto", "system", "builtin"], "auto"),
+          openVpnProgram: values.openvpn as string | undefined,
+          scriptDeadlineMs: secondsOf("--script-seconds", values["script-seconds"], 300),
+          firstAnswerMs: secondsOf("--answer-seconds", values["answer-seconds"], 60),
+          silenceMs: secondsOf("--silence-seconds", values["silence-seconds"], 200),
+        },
+        around,
+      );
+    },
+  },
+  disconnect: {
+    options: { options: {} },
+    run: async ({ positionals }, { places, print }) => {
+      const wanted = positionals[0] === undefined ? undefined : basename(positionals[0]);
+      const agents = (await connectedAgents(places.control)).filter(
+        ({ status }) => wanted === undefined || status.profile === wanted,
+      );
+      if (agents.length === 0) throw new AgentFailure("failed", "Nothing is connected.");
+      for (const { path, status } of agents) {
+        await askAgent(path, "disconnect", 60_000);
+        print(`disconnected ${onOneLine(status.profile)}\n`);
+      }
+    },
+  },
+  status: {
+    options: { options: { json: flag } },
+    run: async ({ values }, { places, print }) => {
+      const all = (await connectedAgents(places.control)).map(({ status }) => status);
+      if (values.json) return print(`${JSON.stringify(all)}\n`);
+      if (all.length === 0) return print("not connected\n");
+      for (const { profile, state, ipFour, ipSix, server, since, reconnects } of all) {
+        const addresses = [ipFour, ipSix].filter((one) => one !== null).join(" ");
+        const times = reconnects === 0 ? "" : `, ${reconnects} reconnects`;
+        print(`${onOneLine(profile)}  ${state}  ${addresses}  ${onOneLine(server)}  since ${since || "-"}${times}\n`);
+      }
+    },
+  },
+  trust: {
+    options: {
+      options: {
+        ...{ script: text, server: text, revoke: text, administrator: flag, add: text, mode: text, tunnels: text },
+        json: flag,
+      },
+    },
+    run: ({ values, positionals }, around) => {
+      if (positionals.length > 0) throw new AgentFailure("usage", "trust takes no further words.");
+      return trust(values, around);
+    },
+  },
+  "run-script": {
+    options: {
+      options: {
+        ...{ event: text, stdin: text, "allow-root": flag, python: text, "script-seconds": text },
+        env: { type: "string", multiple: true },
+      },
+    },
+    run: async ({ values, positionals }, around) => {
+      const path = only(positionals, "the script to run");
+      const { account, places, environment, print, tell } = around;
+      if (account.isRoot && !values["allow-root"])
+        throw new AgentFailure("not-permitted", "You are root, and the script would be too.", "Say --allow-root.");
+      const event = oneOf<ScriptEvent | "">("--event", values.event, ["connect", "disconnect"], "");
+      if (event === "") throw new AgentFailure("usage", "Say --event connect or --event disconnect.");
+      const facts = await stat(path).catch(() => undefined);
+      if (!facts?.isFile() || facts.size > mostScriptBytes)
+        throw new AgentFailure("failed", `${path} is no script, or longer than ${mostScriptBytes} bytes.`);
+      const script = await readFile(path, "utf8");
+      await sweepScriptDirectories(places.scripts);
+      const kill = new AbortController();
+      around.stop.addEventListener("abort", () => kill.abort());
+      const outcome = await runScript(
+        { name: basename(path), text: script, sha256: sha256(script), environment: variablesOf(values.env) },
+        {
+          connection: {
+            ...{ ipFour: "192.0.2.10", ipSix: "2001:db8::10", userId: account.name, profileId: "try" },
+            ...{ server: "vpn.example.org", reconnects: 0, graceful: event === "disconnect" },
+          },
+          ...{ account, session: environment, stdin: (values.stdin as string | undefined) ?? null },
+          deadlineMs: secondsOf("--script-seconds", values["script-seconds"], event === "connect" ? 300 : 15),
+          ...{ mostOutputBytes, base: places.scripts, platform: ownPlatform(), signal: kill.signal },
+          python: oneOf<PythonChoice>("--python", values.python, ["auto", "system", "builtin"], "auto"),
+        },
+      );
+      print(outcome.output);
+      if (outcome.outcome !== "ran") throw new AgentFailure("failed", `${basename(path)}: ${outcome.detail}.`);
+      if (outcome.signal !== null)
+        throw new AgentFailure("failed", `${basename(path)} was ended by ${outcome.signal}.`);
+      tell(`${basename(path)}: exit status ${outcome.exitCode}, ${outcome.durationMs} ms`);
+      if (outcome.exitCode !== 0) throw new AgentFailure("failed", `${basename(path)} failed.`);
+    },
+  },
+  service: {
+    options: { options: { openvpn: text } },
+    run: async ({ values }, { account, machine, tell, stop }) => {
+      if (!account.isRoot) throw new AgentFailure("not-permitted", "The service runs as root.", "Start it with sudo.");
+      const service = await serve({
+        socketPath: machine.socket,
+        policyPath: machine.policy,
+        directory: machine.directory,
+        openVpnProgram: values.openvpn as string | undefined,
+        connectDeadlineMs: 300_000,
+        disconnectDeadlineMs: 15_000,
+        log: tell,
+      });
+      await new Promise<void>((stopped) => {
+        if (stop.aborted) stopped();
+        stop.addEventListener("abort", () => stopped());
+      });
+      await service.close();
+    },
+  },
+};
+
+function only(positionals: readonly string[], what: string): string {
+  const [first] = positionals;
+  if (first !== undefined && positionals.length === 1) return first;
+  throw new AgentFailure("usage", `Name ${what}, and nothing else.`, "See sallyport-agent --help.");
+}
+
+function oneOf<Choice extends string>(option: string, value: unknown, all: readonly string[], usual: Choice): Choice {
+  if (value === undefined) return usual;
+  if (all.includes(value as string)) return value as Choice;
+  throw new AgentFailure("usage", `${option} is ${all.join(", ")}.`);
+}
+
+function secondsOf(option: string, value: unknown, usual: number): number {
+  if (value === undefined) return usual * 1_000;
+  if (/^\d{1,6}$/.test(value as string) && Number(value) > 0) return Number(value) * 1_000;
+  throw new AgentFailure("usage", `${option} is a number of seconds.`);
+}
+
+function variablesOf(given: unknown): Record<string, string> {
+  const pairs = ((given as string[] | undefined) ?? []).map((one) => /^([A-Za-z_]\w*)=(.*)$/s.exec(one));
+  if (pairs.includes(null)) throw new AgentFailure("usage", "--env is NAME=VALUE.");
+  return Object.fromEntries(pairs.map((pair) => [pair?.[1] ?? "", pair?.[2] ?? ""]));
+}

@@ -1,0 +1,78 @@
+import { parseArgs } from "node:util";
+import { AgentFailure, exitStatuses, failureOf } from "../failure.ts";
+import { onLines, onOneLine } from "../fit-for-terminal.ts";
+import { ownAccount } from "../machine/account.ts";
+import { placesOf, servicePlaces } from "../machine/places.ts";
+import { version } from "../machine/version.ts";
+import type { Surroundings } from "./commands.ts";
+import { commands, usage } from "./commands.ts";
+import { questionsOn } from "./questions.ts";
+
+/**
+ * Carries out one command line and gives its exit status (failure.ts). Never throws. Results go to standard output,
+ * what is said to the person to standard error.
+ */
+export async function runAgent(argv: readonly string[], environment: NodeJS.ProcessEnv = process.env): Promise<number> {
+  const tell = (text: string) => void process.stderr.write(`${onLines(text)}\n`);
+  const stop = new AbortController();
+  let interrupts = 0;
+  const interrupt = () => {
+    interrupts += 1;
+    stop.abort();
+    // Whoever asks a third time does not want to wait for scripts.
+    if (interrupts >= 3) process.exit(exitStatuses.interrupted);
+  };
+  const questions = questionsOn({ stdin: process.stdin, stderr: process.stderr, onInterrupt: interrupt });
+  for (const signal of ["SIGINT", "SIGTERM", "SIGHUP"] as const) process.on(signal, interrupt);
+  for (const stream of [process.stdout, process.stderr]) stream.on("error", () => undefined);
+  try {
+    const [name = "", ...rest] = argv;
+    if (name === "" || name === "help" || name === "--help" || name === "-h" || rest.includes("--help")) {
+      process.stdout.write(usage);
+      return name === "" ? exitStatuses.usage : 0;
+    }
+    if (name === "--version") {
+      process.stdout.write(`${version}\n`);
+      return 0;
+    }
+    const command = Object.hasOwn(commands, name) ? commands[name] : undefined;
+    if (command === undefined)
+      throw new AgentFailure("usage", `There is no command ${onOneLine(name)}.`, "See sallyport-agent --help.");
+    const account = ownAccount();
+    const around: Surroundings = {
+      account,
+      places: placesOf(account, environment),
+      machine: machineOf(environment),
+      environment,
+      questions,
+      tell,
+      print: (text) => void process.stdout.write(text),
+      stop: stop.signal,
+    };
+    await command.run(parsed(rest, command.options), around);
+    return 0;
+  } catch (error) {
+    const { kind, message, next } = failureOf(error);
+    tell(`sallyport-agent: ${message}`);
+    if (next !== undefined) tell(next);
+    return exitStatuses[kind];
+  } finally {
+    questions.close();
+  }
+}
+
+/** Tests put the machine's own files elsewhere; the service itself is told on its command line. */
+function machineOf(environment: NodeJS.ProcessEnv): { policy: string; socket: string; directory: string } {
+  const other = environment.SALLYPORT_AGENT_SERVICE;
+  return other?.startsWith("/")
+    ? { policy: `${other}/policy.json`, socket: `${other}/run/service.sock`, directory: `${other}/state` }
+    : servicePlaces;
+}
+
+function parsed(args: readonly string[], options: Parameters<typeof parseArgs>[0]): ReturnType<typeof parseArgs> {
+  try {
+    return parseArgs({ args: [...args], allowPositionals: true, ...options });
+  } catch (error) {
+    throw new AgentFailure("usage", (error as Error).message, "See sallyport-agent --help.");
+  }
+}

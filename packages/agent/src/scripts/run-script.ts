@@ -1,0 +1,235 @@
+import { type ChildProcess, spawn } from "node:child_process";
+import { createHash } from "node:crypto";
+import { accessSync, constants as fsConstants, statSync } from "node:fs";
+import { type FileHandle, open } from "node:fs/promises";
+import { constants } from "node:os";
+import { delimiter, join } from "node:path";
+import { setTimeout as wait } from "node:timers/promises";
+import { interpret, type ScriptFile, type ScriptStart, spawnOf } from "../interpreter/interpret.ts";
+import type { Platform, PythonChoice } from "../interpreter/machine.ts";
+import type { Account } from "../machine/account.ts";
+import { writeNewFile } from "../machine/private-directory.ts";
+import { BoundedOutput } from "./bounded-output.ts";
+import { type ConnectionFacts, refusedNames, scriptEnvironment } from "./environment.ts";
+import { killProcessesOf, makeScriptDirectory, type ScriptDirectory } from "./script-directory.ts";
+
+export type ScriptToRun = {
+  name: string;
+  text: string;
+  /** Of the text, lower-case hex: what was consented to. */
+  sha256: string;
+  environment: Readonly<Record<string, string>>;
+};
+
+export type RunTerms = {
+  connection: ConnectionFacts;
+  account: Account;
+  /** Undefined for scripts that run for the machine's owner. */
+  session: Readonly<Record<string, string | undefined>> | undefined;
+  stdin: string | null;
+  deadlineMs: number;
+  mostOutputBytes: number;
+  /** Below it each script has a directory of its own. */
+  base: string;
+  python: PythonChoice;
+  platform: Platform;
+  signal?: AbortSignal | undefined;
+  /** For tests: called when the files are there and checked, before the start. */
+  beforeStart?: (directory: string) => Promise<void>;
+};
+
+export type ScriptOutcome = {
+  outcome: "ran" | "failed" | "timed-out";
+  exitCode: number | null;
+  signal: string | null;
+  /** Why it was not run, or was ended. */
+  detail: string | null;
+  output: string;
+  startedAt: string;
+  durationMs: number;
+};
+
+const mostScriptBytes = 1024 * 1024;
+/** Another process of ours may hold the file open for an instant while it is being started (ETXTBSY). */
+const busyRetries = 25;
+const busyWaitMs = 20;
+/** Children that a script leaves hold its output open; what it said itself has come by then. */
+const drainMs = 250;
+
+/**
+ * Runs one script to its end: its files where only the account can read or change them, an environment from nothing, a
+ * session of its own that is killed at the deadline, output within a bound; afterwards nothing of it is left. What runs
+ * is the text whose hash was consented to: the file is checked through the very descriptor that is executed.
+ */
+export async function runScript(script: ScriptToRun, terms: RunTerms): Promise<ScriptOutcome> {
+  const startedAt = new Date().toISOString();
+  const begun = performance.now();
+  const end = (outcome: Omit<ScriptOutcome, "startedAt" | "durationMs">): ScriptOutcome => ({
+    ...outcome,
+    startedAt,
+    durationMs: Math.round(performance.now() - begun),
+  });
+  const failed = (detail: string) => end({ outcome: "failed", exitCode: null, signal: null, detail, output: "" });
+  const refused = faultOf(script);
+  if (refused !== undefined) return failed(refused);
+  try {
+    await using directory = await makeScriptDirectory(terms.base);
+    const environment = scriptEnvironment({ ...terms, defined: script.environment, temporary: directory.temporary });
+    const start = interpret(
+      { text: script.text, fileBase: script.name },
+      { platform: terms.platform, environment, directory: directory.path, python: terms.python, isProgram },
+    );
+    if (start.kind === "refused") return failed(start.reason);
+    await using files = await writeFiles(start, directory);
+    if (start.privatePrograms.length > 0) environment.PATH += `${delimiter}${directory.programs}`;
+    await terms.beforeStart?.(directory.path);
+    if (terms.signal?.aborted) return failed("the agent was ended before the script was started");
+    return end(await run({ start, script: files.script, environment, directory, terms }));
+  } catch (error) {
+    return failed(`it could not be started: ${(error as Error).message}`);
+  }
+}
+
+function faultOf({ text, sha256, environment }: ScriptToRun): string | undefined {
+  const bytes = Buffer.from(text);
+  if (bytes.length > mostScriptBytes) return `it is longer than ${mostScriptBytes} bytes`;
+  if (createHash("sha256").update(bytes).digest("hex") !== sha256) return "its text is not what its hash says";
+  const names = refusedNames(environment);
+  if (names.length === 0) return undefined;
+  return `variables are defined that could run something else, or are the agent's own: ${names.join(", ")}`;
+}
+
+function isProgram(path: string): boolean {
+  try {
+    accessSync(path, fsConstants.X_OK);
+    return statSync(path).isFile();
+  } catch {
+    return false;
+  }
+}
+
+/** Writes the files and opens the script again, for reading, as what was written. */
+async function writeFiles(
+  start: ScriptStart,
+  directory: ScriptDirectory,
+): Promise<AsyncDisposable & { script: FileHandle }> {
+  const write = (file: ScriptFile, mode: number) => writeNewFile(join(directory.path, file.name), file.contents, mode);
+  await write(start.file, 0o500);
+  for (const file of start.moreFiles) await write(file, 0o400);
+  for (const { name, contents } of start.privatePrograms)
+    await writeNewFile(join(directory.programs, name), contents, 0o500);
+  const script = await open(join(directory.path, start.file.name), fsConstants.O_RDONLY | fsConstants.O_NOFOLLOW);
+  const facts = await script.stat();
+  const own = process.getuid?.();
+  const written = Buffer.from(start.file.contents);
+  const bytes = Buffer.alloc(written.length + 1);
+  const { bytesRead } = await script.read(bytes, 0, bytes.length, 0);
+  const same = bytes.subarray(0, bytesRead).equals(written);
+  if (!same || !facts.isFile() || facts.nlink !== 1 || (own !== undefined && facts.uid !== own)) {
+    await script.close();
+    throw new Error("its file was changed by somebody else");
+  }
+  return { script, [Symbol.asyncDispose]: () => script.close() };
+}
+
+type Ready = {
+  start: ScriptStart;
+  script: FileHandle;
+  environment: Record<string, string>;
+  directory: ScriptDirectory;
+  terms: RunTerms;
+};
+
+/** On Linux a program is started, and given to the shell, by its descriptor: what its name means by then is no matter. */
+function commandOf({ start, directory, terms }: Ready): ReturnType<typeof spawnOf> & { byDescriptor: boolean } {
+  const command = spawnOf(start);
+  const path = join(directory.path, start.file.name);
+  const direct = start.program === path || start.program === "/bin/sh";
+  if (terms.platform !== "linux" || process.platform !== "linux" || !direct) return { ...command, byDescriptor: false };
+  const swap = (word: string) => (word === path ? "/proc/self/fd/3" : word);
+  return { ...command, program: swap(command.program), args: command.args.map(swap), byDescriptor: true };
+}
+
+async function run(ready: Ready): Promise<Omit<ScriptOutcome, "startedAt" | "durationMs">> {
+  const { script, environment, directory, terms } = ready;
+  const { program, args, options, byDescriptor } = commandOf(ready);
+  const start = () =>
+    spawn(program, args, {
+      ...options,
+      env: environment,
+      cwd: directory.temporary,
+      // A session of its own: the deadline ends whatever the script started, and no key of the terminal reaches it.
+      detached: true,
+      stdio: ["pipe", "pipe", "pipe", ...(byDescriptor ? [script.fd] : [])],
+      windowsHide: true,
+    });
+  const child = await started(start);
+  if (typeof child === "string") {
+    return { outcome: "failed", exitCode: null, signal: null, detail: `it could not be started: ${child}`, output: "" };
+  }
+  const pid = child.pid as number;
+  const output = new BoundedOutput(terms.mostOutputBytes);
+  child.stdout?.on("data", (chunk: Buffer) => output.add(chunk));
+  child.stderr?.on("data", (chunk: Buffer) => output.add(chunk));
+  child.stdin?.on("error", () => undefined);
+  child.stdin?.end(terms.stdin ?? "");
+  const exited = new Promise<[number | null, NodeJS.Signals | null]>((resolve) =>
+    child.once("exit", (code, signal) => resolve([code, signal])),
+  );
+  const closed = new Promise<void>((resolve) => child.once("close", () => resolve()));
+  const stopped = Promise.withResolvers<string>();
+  const late = setTimeout(
+    () => stopped.resolve(`it did not end within ${terms.deadlineMs} ms and was killed`),
+    terms.deadlineMs,
+  );
+  const abort = () => stopped.resolve("it was killed because the agent was ended");
+  terms.signal?.addEventListener("abort", abort);
+  if (terms.signal?.aborted) abort();
+  const ending = await Promise.race([exited, stopped.promise]);
+  clearTimeout(late);
+  terms.signal?.removeEventListener("abort", abort);
+  if (typeof ending === "string") {
+    killGroup(pid);
+    await killProcessesOf(directory.path);
+    await Promise.race([exited, wait(1_000, undefined, { ref: false })]);
+  }
+  await Promise.race([closed, wait(drainMs)]);
+  for (const stream of [child.stdout, child.stderr, child.stdin]) stream?.destroy();
+  if (typeof ending === "string")
+    return { outcome: "timed-out", exitCode: null, signal: "SIGKILL", detail: ending, output: output.text() };
+  const [exitCode, signal] = ending;
+  return { outcome: "ran", exitCode, signal, detail: null, output: output.text() };
+}
+
+/** The running program, or why it could not be started. */
+async function started(start: () => ChildProcess): Promise<ChildProcess | string> {
+  for (let retries = busyRetries; ; retries -= 1) {
+    const child = await new Promise<ChildProcess | NodeJS.ErrnoException>((resolve) => {
+      try {
+        const begun = start();
+        begun.once("error", resolve);
+        begun.once("spawn", () => resolve(begun));
+      } catch (error) {
+        resolve(error as NodeJS.ErrnoException);
+      }
+    });
+    if (!(child instanceof Error)) return child;
+    if (child.code !== "ETXTBSY" || retries === 0) return wordsFor(child);
+    await wait(busyWaitMs);
+  }
+}
+
+function wordsFor(error: NodeJS.ErrnoException): string {
+  if (error.code === "ENOENT") return "the program that its first line names is not on this machine";
+  if (error.code === "EACCES") return "this account may not run it (is the file system mounted noexec?)";
+  return error.code ?? error.message;
+}
+
+/** The script leads its group; not waited for yet, so the number is nobody else's. */
+function killGroup(pid: number): void {
+  try {
+    process.kill(-pid, constants.signals.SIGKILL);
+  } catch {
+    // It ended meanwhile.
+  }
+}

@@ -1,0 +1,77 @@
+import { request } from "node:https";
+import { rootCertificates } from "node:tls";
+import type { AgentConfig, AgentRefusal } from "@sallyport/protocol";
+
+/** The server's own refusal: asking again has no sense. */
+export class ServerRefusal extends Error {
+  readonly code: string;
+
+  constructor(code: string, message: string) {
+    super(message);
+    this.code = code;
+  }
+}
+
+/**
+ * POSTs JSON to the agent API and gives the text of the answer. The server's certificate must be that of the URL's host,
+ * from the CA of the client config or a public one.
+ * @throws ServerRefusal where it says no; Error where it cannot be reached, or answers too much or too slowly
+ */
+export function askServer(options: {
+  config: Pick<AgentConfig, "url" | "address" | "caPem">;
+  path: string;
+  body: object;
+  deadlineMs: number;
+  mostBytes: number;
+  signal?: AbortSignal | undefined;
+}): Promise<string> {
+  const { config, path, body, deadlineMs, mostBytes, signal } = options;
+  const url = new URL(config.url + path);
+  const { address, caPem } = config;
+  return new Promise((resolve, reject) => {
+    const sent = Buffer.from(JSON.stringify(body));
+    const deadline = AbortSignal.timeout(deadlineMs);
+    const call = request(
+      url,
+      {
+        method: "POST",
+        agent: false,
+        headers: { "content-type": "application/json", "content-length": sent.length },
+        ...(caPem !== null && { ca: [...rootCertificates, caPem] }),
+        ...(address !== null && {
+          host: address,
+          servername: url.hostname,
+          headers: { "content-type": "application/json", "content-length": sent.length, host: url.host },
+        }),
+        signal: signal === undefined ? deadline : AbortSignal.any([signal, deadline]),
+      },
+      (response) => {
+        const chunks: Buffer[] = [];
+        let bytes = 0;
+        response.on("data", (chunk: Buffer) => {
+          bytes += chunk.length;
+          if (bytes > mostBytes) call.destroy(new Error("the server's answer is too long"));
+          else chunks.push(chunk);
+        });
+        response.on("error", reject);
+        response.on("end", () => {
+          const text = Buffer.concat(chunks).toString("utf8");
+          if (response.statusCode === 200) resolve(text);
+          else reject(refusalOf(text, response.statusCode ?? 0));
+        });
+      },
+    );
+    call.on("error", (error) => reject(deadline.aborted ? new Error("the server does not answer in time") : error));
+    call.end(sent);
+  });
+}
+
+function refusalOf(text: string, status: number): Error {
+  try {
+    const { code, message } = (JSON.parse(text) as AgentRefusal).error;
+    if (typeof code === "string" && typeof message === "string") return new ServerRefusal(code, message);
+  } catch {
+    // Not from the agent API.
+  }
+  return new Error(`the server answers with HTTP status ${status}`);
+}

@@ -1,0 +1,122 @@
+import { chmod, rm } from "node:fs/promises";
+import { createServer, type Socket } from "node:net";
+import { dirname } from "node:path";
+import { failureOf } from "../failure.ts";
+import { accountName } from "../machine/account-name.ts";
+import { makePrivateDirectory, makeRootDirectory } from "../machine/private-directory.ts";
+import { sweepScriptDirectories } from "../scripts/script-directory.ts";
+import { readLines } from "./lines.ts";
+import { type PeerCredentials, peerCredentialsReader } from "./peer-credentials.ts";
+import { mostRequestBytes, readRequest, type ServiceAnswer, type ServiceNotice } from "./requests.ts";
+import { openServiceSession, type ServiceSession } from "./session.ts";
+
+export type ServeOptions = {
+  socketPath: string;
+  policyPath: string;
+  directory: string;
+  openVpnProgram: string | undefined;
+  connectDeadlineMs: number;
+  disconnectDeadlineMs: number;
+  log: (text: string) => void;
+};
+
+const mostOfOneAccount = 4;
+const mostConnections = 64;
+
+/**
+ * The privileged part: root, on a unix socket that everybody may connect to. Who somebody is the kernel says; what they
+ * may have is the owner's policy, read anew each time; what runs as root is signed by the owner's servers.
+ */
+export async function serve(options: ServeOptions): Promise<{ close(): Promise<void> }> {
+  const { socketPath, directory, log } = options;
+  const credentialsOf = await peerCredentialsReader();
+  await makePrivateDirectory(directory);
+  await sweepScriptDirectories(`${directory}/scripts`);
+  // Others come through, and cannot put a socket of theirs in the place of ours.
+  await makeRootDirectory(dirname(socketPath));
+  await rm(socketPath, { force: true });
+  const open = new Map<Socket, { uid: number; session: Promise<ServiceSession | undefined> }>();
+  const endings = new Set<Promise<void>>();
+
+  const server = createServer((socket) => {
+    socket.on("error", () => socket.destroy());
+    const peer = credentialsOf(socket);
+    const ofAccount = [...open.values()].filter(({ uid }) => uid === peer?.uid).length;
+    if (peer === undefined || ofAccount >= mostOfOneAccount || open.size >= mostConnections) {
+      log(
+        `somebody was turned away: ${peer === undefined ? "nobody knows who" : `too many connections of ${peer.uid}`}`,
+      );
+      socket.destroy();
+      return;
+    }
+    const session = begin(peer, (notice) => send(socket, notice), options).catch((error: Error) => {
+      log(`uid ${peer.uid} was turned away: ${error.message}`);
+      send(socket, { error: error.message });
+      socket.end();
+      return undefined;
+    });
+    open.set(socket, { uid: peer.uid, session });
+    let turn: Promise<void> = Promise.resolve();
+    let waiting = 0;
+    readLines(socket, mostRequestBytes, (line) => {
+      waiting += 1;
+      if (waiting > 8) return socket.destroy();
+      turn = turn.then(async () => {
+        const present = await session;
+        if (present !== undefined) send(socket, await answer(present, line, log));
+        waiting -= 1;
+      });
+    });
+    socket.on("close", () => {
+      open.delete(socket);
+      const ending = session
+        .then((present) => present?.close())
+        .catch((error: Error) => log(`a connection could not be cleaned up: ${error.message}`));
+      endings.add(ending);
+      void ending.then(() => endings.delete(ending));
+    });
+  });
+  await new Promise<void>((resolve, reject) => {
+    server.once("error", reject);
+    server.listen(socketPath, resolve);
+  });
+  await chmod(socketPath, 0o666);
+  log(`listening at ${socketPath}`);
+  return {
+    close: async () => {
+      server.close();
+      await rm(socketPath, { force: true });
+      const sessions = [...open.keys()];
+      const closed = sessions.map((socket) => new Promise((resolve) => socket.once("close", resolve)));
+      for (const socket of sessions) socket.destroy();
+      await Promise.all(closed);
+      await Promise.all(endings);
+    },
+  };
+}
+
+async function begin(
+  peer: PeerCredentials,
+  notify: (notice: ServiceNotice) => void,
+  options: ServeOptions,
+): Promise<ServiceSession> {
+  const user = await accountName(peer.uid);
+  if (user === undefined) throw new Error(`the account ${peer.uid} has no name on this machine`);
+  return openServiceSession({ ...options, socketDirectory: dirname(options.socketPath), user, notify });
+}
+
+async function answer(session: ServiceSession, line: string, log: (text: string) => void): Promise<ServiceAnswer> {
+  const request = readRequest(line);
+  if (request === undefined) return { error: "this is no request of an agent's" };
+  try {
+    return await session.answer(request);
+  } catch (error) {
+    const { message, next } = failureOf(error);
+    log(`${request.do} failed: ${message}`);
+    return { error: next === undefined ? message : `${message} ${next}` };
+  }
+}
+
+function send(socket: Socket, message: ServiceAnswer | ServiceNotice | { error: string }): void {
+  if (!socket.destroyed) socket.write(`${JSON.stringify(message)}\n`);
+}

@@ -1,0 +1,97 @@
+import { join } from "node:path";
+import { startOpenVpn } from "../openvpn/process.ts";
+import type { OpenVpnProcess } from "../openvpn/session.ts";
+import { readOpenVpnProfile } from "../profile/openvpn-file.ts";
+import { readWireGuardProfile } from "../profile/wireguard-file.ts";
+import { bringUpWireGuard, type WireGuardDevice } from "../wireguard/device.ts";
+import { type AdministratorTerms, openAdministratorScripts } from "./administrator-scripts.ts";
+import { readPolicy } from "./policy.ts";
+import type { ServiceAnswer, ServiceNotice, ServiceRequest } from "./requests.ts";
+
+/** What the service does for one agent that is connected to it, and ends with it. */
+export type ServiceSession = {
+  answer(request: ServiceRequest): Promise<ServiceAnswer>;
+  close(): Promise<void>;
+};
+
+export type ServiceTerms = AdministratorTerms & {
+  /** Whose agent it is, as the kernel and the system's accounts say. */
+  user: string;
+  /** That everybody can enter, and only root write to. */
+  socketDirectory: string;
+  openVpnProgram: string | undefined;
+  notify: (notice: ServiceNotice) => void;
+};
+
+export function openServiceSession(terms: ServiceTerms): ServiceSession {
+  const { user, policyPath, directory, log, notify } = terms;
+  const scripts = openAdministratorScripts(terms);
+  let openvpn: (OpenVpnProcess & AsyncDisposable) | undefined;
+  let wireguard: WireGuardDevice | undefined;
+
+  const mayHaveTunnels = async () => {
+    const { tunnels } = await readPolicy(policyPath);
+    return tunnels === "everybody" || tunnels.includes(user);
+  };
+  const endTunnel = async () => {
+    await openvpn?.[Symbol.asyncDispose]();
+    openvpn = undefined;
+    await wireguard?.takeDown();
+    wireguard = undefined;
+  };
+  const start = async (
+    request: Extract<ServiceRequest, { do: "start-openvpn" | "start-wireguard" }>,
+  ): Promise<ServiceAnswer> => {
+    if (!(await mayHaveTunnels()))
+      return { error: `the machine's owner does not let ${user} bring tunnels up (policy: tunnels)` };
+    await endTunnel();
+    if (request.do === "start-wireguard") {
+      // Read here too: what the user's part read is not believed.
+      const profile = readWireGuardProfile(request.profileText);
+      wireguard = await bringUpWireGuard({ profile, base: join(directory, "wireguard"), log });
+      log(`${user} brings up WireGuard to ${profile.endpoint}`);
+      return { device: wireguard.name };
+    }
+    const profile = readOpenVpnProfile(request.profileText);
+    log(`${user} brings up OpenVPN to ${profile.remotes[0]?.host}`);
+    const started = await startOpenVpn({
+      profileText: profile.text,
+      peerInfo: request.peerInfo,
+      base: join(directory, "tunnels"),
+      program: terms.openVpnProgram,
+      management: { user, directory: terms.socketDirectory },
+      onOutput: log,
+    });
+    openvpn = started;
+    void started.exited.then((exited) => notify({ exited }));
+    return { managementPath: started.managementPath };
+  };
+
+  return {
+    answer: async (request) => {
+      switch (request.do) {
+        case "nonce":
+          return { nonce: await scripts.nonce() };
+        case "take": {
+          const { text, ticket, nonce } = request;
+          const refused = (await scripts.take({ text, ticket, nonce }))?.refused ?? null;
+          log(refused === null ? `${user} hands in a bundle` : `${user} hands in a bundle that is refused: ${refused}`);
+          return { refused };
+        }
+        case "run":
+          return { reports: await scripts.run(request.event, request.facts) };
+        case "handshake":
+          return { lastHandshake: (await wireguard?.lastHandshake()) ?? null };
+        case "end-tunnel":
+          await endTunnel();
+          return { ended: true };
+        default:
+          return await start(request);
+      }
+    },
+    close: async () => {
+      await endTunnel();
+      await scripts.close();
+    },
+  };
+}
