@@ -46,10 +46,11 @@ export async function applyChanges(options: {
   const puts = what.puts.filter(({ publicKey }) => !taken.has(publicKey));
   const removals = what.removals.map((publicKey): PeerChange => ({ kind: "remove", publicKey }));
   const changes = [...removals, ...puts.map(asPut)];
+  // Before the write: of one that fails nobody knows how far it came, and what is ours must be found again.
+  for (const peer of puts) table.put(peer);
   if (changes.length > 0) await device.write({ peers: changes });
 
   for (const key of what.removals) options.gone(key, true);
   for (const key of what.closing) options.gone(key, false);
-  for (const peer of puts) table.put(peer);
   return taken;
 }

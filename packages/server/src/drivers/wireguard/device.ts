@@ -1,4 +1,4 @@
-import { parseRange } from "../../core/address-range.ts";
+import { parseAddress, parseRange } from "../../core/address-range.ts";
 import { SallyportError } from "../../core/errors.ts";
 import type { Secret } from "../../core/secret.ts";
 
@@ -39,11 +39,18 @@ export type DeviceChange = {
 };
 
 /**
- * `put`: the peer is there with exactly this; counters and session of one that was there already stay. `clear`: nothing
+ * `put`: the peer is there with exactly this; counters and session of one that was there already stay. With an endpoint, a
+ * handshake is begun with it at once: a client whose session was lost here would notice only after 15 s. `clear`: nothing
  * passes any more, everything else stays; one that is not there is not made. `remove`: counters and session are lost.
  */
 export type PeerChange =
-  | { kind: "put"; publicKey: string; presharedKey: Secret | null; allowedIps: readonly string[] }
+  | {
+      kind: "put";
+      publicKey: string;
+      presharedKey: Secret | null;
+      allowedIps: readonly string[];
+      endpoint?: string | null;
+    }
   | { kind: "clear"; publicKey: string }
   | { kind: "remove"; publicKey: string };
 
@@ -53,6 +60,14 @@ export function canonicalRange(text: string): string {
   if (range === undefined)
     throw new SallyportError("invalid-input", `${JSON.stringify(text.slice(0, 60))} is no address range`);
   return range.cidr;
+}
+
+/** `192.0.2.7:51820` or `[2001:db8::7]:51820`; undefined for anything else, a scoped address too. */
+export function canonicalEndpoint(text: string): string | undefined {
+  const [, six, four, port = ""] = /^(?:\[([0-9a-f:.]+)\]|([0-9.]+)):(\d{1,5})$/i.exec(text) ?? [];
+  const address = parseAddress(six ?? four ?? "");
+  if (address === undefined || Number(port) < 1 || Number(port) > 65_535) return undefined;
+  return `${address.includes(":") ? `[${address}]` : address}:${Number(port)}`;
 }
 
 /** Lets everything else that waits have its turn; long lists are worked through in pieces. */

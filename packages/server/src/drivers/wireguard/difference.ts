@@ -1,4 +1,4 @@
-import { breathe, canonicalRange, type DeviceState, type PeerChange, type PeerState } from "./device.ts";
+import { breathe, canonicalRange, type DeviceState, type PeerState } from "./device.ts";
 import { isRight, type PeerTable } from "./peer-table.ts";
 import type { ExpectedPeer, WireGuardPeer } from "./wireguard-driver.ts";
 
@@ -14,7 +14,7 @@ export type Difference = {
 const peersAPiece = 500;
 
 /**
- * Peers that are right already are in none of the lists, so that their sessions and counters stay. `isOurs`: others are
+ * Ranges are canonical on both sides. Peers that are right already are in none of the lists, so that their sessions and counters stay. `isOurs`: others are
  * left alone, also where one of the same key is expected.
  */
 export async function difference(options: {
@@ -31,7 +31,7 @@ export async function difference(options: {
     if (handled % peersAPiece === 0) await breathe();
   };
   for (const peer of options.expected) {
-    wanted.set(peer.publicKey, { ...peer, allowedIps: peer.allowedIps.map(canonicalRange) });
+    wanted.set(peer.publicKey, peer);
     await rest();
   }
 
@@ -81,8 +81,8 @@ export function takenFrom(options: {
   return taken;
 }
 
-export const asPut = ({ publicKey, presharedKey, allowedIps }: WireGuardPeer): PeerChange => ({
-  kind: "put",
+export const asPut = ({ publicKey, presharedKey, allowedIps }: WireGuardPeer) => ({
+  kind: "put" as const,
   publicKey,
   presharedKey,
   allowedIps,

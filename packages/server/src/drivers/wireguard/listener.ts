@@ -25,6 +25,7 @@ const leastRest = 20;
 /** How often it is looked whether the interface is still there. */
 const pulseMs = 250;
 const backoffMs = { first: 250, longest: { managed: 30_000, attach: 3_000 }, healthyAfter: 30_000 } as const;
+const mendAgainMs = 60_000;
 const boundLogEveryMs = 60_000;
 const tunnelsATelling = 1_000;
 
@@ -44,6 +45,7 @@ export class Listener {
   #isAttached = false;
   #keys: { publicKey: string; listenPort: number } | undefined;
   #failure: string | undefined;
+  #disturbed = { peers: "", againAt: 0 };
 
   constructor(settings: WireGuardInterface, options: WireGuardDriverOptions) {
     this.#settings = settings;
@@ -222,7 +224,11 @@ export class Listener {
     for (const seen of piecesOf(news.seen)) this.#options.observed(seen);
     for (const handshake of news.knocking) this.#options.shookHands(handshake);
     await Promise.all(news.silent.map(({ key }) => peers.disconnect(key)));
-    if (news.disturbed.length === 0 || this.#stopHow !== undefined) return;
+    const disturbed = news.disturbed.toSorted().join();
+    // What cannot be set right (an address that is somebody else's now) is tried again later, and not at every look.
+    if (disturbed === "" || (disturbed === this.#disturbed.peers && Date.now() < this.#disturbed.againAt)) return;
+    this.#disturbed = { peers: disturbed, againAt: Date.now() + mendAgainMs };
+    if (this.#stopHow !== undefined) return;
     const fields = { ...this.#where, count: news.disturbed.length, peers: news.disturbed.slice(0, 5) };
     this.#log.warn(fields, "somebody else changed peers on the interface; they are set right");
     await peers.synchronise();

@@ -5,6 +5,7 @@ import type { DriverEvents } from "../driver.ts";
 import { applyChanges, type Changes } from "./apply-changes.ts";
 import type { Device, DeviceState } from "./device.ts";
 import { type Difference, difference } from "./difference.ts";
+import { asExpected } from "./expected-peers.ts";
 import { type News, takeNews } from "./look.ts";
 import { type KnownPeer, PeerTable } from "./peer-table.ts";
 import { CountsFile } from "./saved-counts.ts";
@@ -72,7 +73,7 @@ export class Peers {
     const { sameDaemon, tunnels } = await this.#turns.take(() => this.#takeOver(device, identity));
     await this.#options.events.attached({ ...this.#where, sameDaemon }, tunnels);
     await this.synchronise();
-    this.#save();
+    void this.#save();
     this.#log.info({ ...this.#where, tunnels: tunnels.length, sameDaemon }, "attached to WireGuard");
   }
 
@@ -127,16 +128,14 @@ export class Peers {
       }
       for (const key of keys) this.#gone(key, true);
       this.detach(true);
-      this.#save();
-      await this.#counts.saved();
+      await this.#save();
     });
   }
 
   /** Everybody stays as they are. */
-  async leave(): Promise<void> {
+  leave(): Promise<void> {
     this.detach(false);
-    this.#save();
-    await this.#counts.saved();
+    return this.#save();
   }
 
   async #takeOver(device: Device, identity: string): Promise<{ sameDaemon: boolean; tunnels: LiveTunnel[] }> {
@@ -165,8 +164,7 @@ export class Peers {
   async #bringInLine(device: Device): Promise<void> {
     const [state, expected] = [await device.read(), await this.#expected()];
     this.#noteForeign(state);
-    const isOurs = (key: string) => this.#settings.mode.kind === "managed" || this.#table.has(key);
-    const { puts, leaving, blocked } = await difference({ state, expected, isOurs });
+    const { puts, leaving, blocked } = await difference({ state, expected, isOurs: (key) => this.#isOurs(key) });
     this.#tellBlocked(blocked);
     const closing = puts.filter(({ allowedIps }) => allowedIps.length === 0).map(({ publicKey }) => publicKey);
     await this.#apply(device, { removals: leaving, closing, puts });
@@ -178,17 +176,13 @@ export class Peers {
     for (const { publicKey } of [...this.#table.all()]) if (!known.has(publicKey)) this.#gone(publicKey, true);
   }
 
-  /** As the ledger says, but nobody who was just told gone comes back by that. */
   async #expected(): Promise<readonly ExpectedPeer[]> {
     const { profileId, trigger } = this.#settings;
-    const expected = await this.#options.expected(profileId);
-    if (this.#ended.size === 0) return expected;
-    const isIn = new Set(expected.filter((peer) => peer.allowedIps.length > 0).map((peer) => peer.publicKey));
-    for (const key of this.#ended) if (!isIn.has(key)) this.#ended.delete(key);
-    return expected.flatMap((peer) => {
-      if (!this.#ended.has(peer.publicKey)) return [peer];
-      return trigger === "handshake" ? [{ ...peer, allowedIps: [] }] : [];
-    });
+    const all = await this.#options.expected(profileId);
+    const { peers, malformed } = await asExpected({ all, ended: this.#ended, trigger });
+    if (malformed.length > 0)
+      this.#log.error({ ...this.#where, peers: malformed }, "peers with a malformed key or address were left out");
+    return peers;
   }
 
   async #change(publicKey: string, coming: WireGuardPeer | null): Promise<void> {
@@ -210,7 +204,9 @@ export class Peers {
     const puts = batch.flatMap(({ coming }) => coming ?? []);
     let refused = new Map<string, SallyportError>();
     try {
-      const what = { puts, removals: stays ? [] : leaving, closing: stays ? leaving : [] };
+      // A peer of somebody else's is never removed, whoever asks for it.
+      const ours = leaving.filter((key) => this.#isOurs(key));
+      const what = { puts, removals: stays ? [] : ours, closing: stays ? ours : [] };
       if (this.#device !== undefined) refused = await this.#apply(this.#device, what);
       else if (this.#absent) {
         refused = new Map(puts.map(({ publicKey }) => [publicKey, this.#notUp()]));
@@ -228,22 +224,26 @@ export class Peers {
       if (failure === undefined) done.resolve();
       else done.reject(failure);
     }
-    if (stays) this.#save();
+    if (stays) void this.#save();
   }
 
   /** Returns why peers cannot be added. */
   async #apply(device: Device, what: Changes): Promise<Map<string, SallyportError>> {
     const { mode, trigger } = this.#settings;
+    const table = this.#table;
     const taken = await applyChanges({
-      device,
-      what,
-      table: this.#table,
+      ...{ device, what, table },
       mustRead: mode.kind === "attach" || trigger === "handshake",
       wasRead: (state) => this.#noteForeign(state),
       isForeign: (key) => this.isForeign(key),
       gone: (key, forget) => this.#gone(key, forget),
     });
-    return new Map([...taken].map(([key, holder]) => [key, this.#isTaken(holder)]));
+    const why = `${this.#where.listener} has a peer with this key or address already`;
+    return new Map([...taken].map(([key, holder]) => [key, new SallyportError("driver-failed", `${why}: ${holder}`)]));
+  }
+
+  #isOurs(publicKey: string): boolean {
+    return this.#settings.mode.kind === "managed" || this.#table.has(publicKey);
   }
 
   #begin(known: KnownPeer): void {
@@ -264,12 +264,11 @@ export class Peers {
   #gone(publicKey: string, forget: boolean): void {
     const known = this.#table.get(publicKey);
     if (known?.admitted) {
-      const { total } = known.counter;
       this.#table.put({ ...known, allowedIps: [] });
       known.admitted = false;
       known.asked = { handshakeMs: known.lastHandshakeMs ?? 0, atMs: Date.now() };
       this.#ended.add(publicKey);
-      this.#options.events.gone(this.#table.tunnel(publicKey), total);
+      this.#options.events.gone(this.#table.tunnel(publicKey), known.counter.total);
     }
     if (forget) this.#table.remove(publicKey);
   }
@@ -286,8 +285,8 @@ export class Peers {
     }
   }
 
-  #save(): void {
-    this.#counts.save(() => ({ identity: this.#identity ?? "", bases: this.#table.bases() }));
+  #save(): Promise<void> {
+    return this.#counts.save(() => ({ identity: this.#identity ?? "", bases: this.#table.bases() }));
   }
 
   #notUp(): SallyportError {
@@ -295,10 +294,5 @@ export class Peers {
       "driver-failed",
       `the WireGuard interface ${this.#where.listener} is not up at the moment`,
     );
-  }
-
-  #isTaken(holder: string): SallyportError {
-    const what = `a peer of ${this.#where.listener} with this key or address is there already`;
-    return new SallyportError("driver-failed", `${what}: ${holder}`);
   }
 }

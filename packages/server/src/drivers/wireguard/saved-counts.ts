@@ -33,16 +33,13 @@ export class CountsFile {
     }
   }
 
-  /** Written soon, and once where it is called often. */
-  save(what: () => SavedCounts): void {
+  /** Written once where it is called often; resolves, never rejects, when all is written. */
+  save(what: () => SavedCounts): Promise<void> {
     this.#next = what;
     this.#writing ??= this.#write().finally(() => {
       this.#writing = undefined;
     });
-  }
-
-  async saved(): Promise<void> {
-    await this.#writing;
+    return this.#writing;
   }
 
   async #write(): Promise<void> {

@@ -41,7 +41,10 @@ export async function takeOver(options: {
   }
 
   const { puts, blocked } = await difference({ state, expected, isOurs: (key) => table.has(key) });
-  if (puts.length > 0) await device.write({ peers: puts.map(asPut) });
+  // Where the interface was made anew under us, clients are called by us and need not find out by themselves.
+  const endpointOf = (key: string) => (state.peers.has(key) ? undefined : table.get(key)?.endpoint);
+  const changes = puts.map((peer) => ({ ...asPut(peer), endpoint: endpointOf(peer.publicKey) }));
+  if (changes.length > 0) await device.write({ peers: changes });
   for (const peer of puts) {
     if (!table.has(peer.publicKey)) fresh.add(peer.publicKey);
     if (peer.allowedIps.length === 0) options.isClosed(peer.publicKey);

@@ -1,7 +1,14 @@
 import { parseRange } from "../../core/address-range.ts";
 import { SallyportError } from "../../core/errors.ts";
 import type { Secret } from "../../core/secret.ts";
-import { canonicalRange, type DeviceChange, type DeviceState, type PeerChange, type PeerState } from "./device.ts";
+import {
+  canonicalEndpoint,
+  canonicalRange,
+  type DeviceChange,
+  type DeviceState,
+  type PeerChange,
+  type PeerState,
+} from "./device.ts";
 import { hexToKey, keyToHex, noKey, presharedKeyOf } from "./keys.ts";
 
 /*
@@ -44,9 +51,14 @@ function encodePeer(change: PeerChange): string {
   else {
     lines.push(`preshared_key=${keyToHex(change.presharedKey?.reveal() ?? noKey)}`, "replace_allowed_ips=true");
     for (const range of change.allowedIps) lines.push(`allowed_ip=${canonicalRange(range)}`);
+    const endpoint = canonicalEndpoint(change.endpoint ?? "");
+    // Turning keepalives on sends one, and without a session that is a handshake; they are turned off again.
+    if (endpoint !== undefined) lines.push(`endpoint=${endpoint}`, keepalive(1), lines[0] ?? "", keepalive(0));
   }
   return `${lines.join("\n")}\n`;
 }
+
+const keepalive = (seconds: number) => `persistent_keepalive_interval=${seconds}`;
 
 function checkedPort(port: number): number {
   if (Number.isInteger(port) && port >= 0 && port <= highestPort) return port;

@@ -2,6 +2,7 @@ import { parseRange } from "../../core/address-range.ts";
 import { SallyportError } from "../../core/errors.ts";
 import {
   breathe,
+  canonicalEndpoint,
   canonicalRange,
   type Device,
   type DeviceChange,
@@ -93,6 +94,8 @@ async function asConfig(peers: readonly PeerChange[]): Promise<string> {
     const lines = ["[Peer]", `PublicKey=${peer.publicKey}`, `PresharedKey=${peer.presharedKey?.reveal() ?? noKey}`];
     // A peer in a configuration gets exactly the allowed IPs that stand there: without the line, none.
     if (peer.allowedIps.length > 0) lines.push(`AllowedIPs=${peer.allowedIps.map(canonicalRange).join(",")}`);
+    const endpoint = canonicalEndpoint(peer.endpoint ?? "");
+    if (endpoint !== undefined) lines.push(`Endpoint=${endpoint}`);
     parts.push(...lines);
     if (index % linesAPiece === linesAPiece - 1) await breathe();
   }

@@ -80,6 +80,8 @@ export type WireGuardLab = AsyncDisposable & {
   /** Starts a wireguard-go as somebody else would. */
   foreignInterface(): Promise<Child>;
   pidOfWireGuardGo(): Promise<number | undefined>;
+  /** Leaves a socket behind as a killed wireguard-go does. */
+  staleSocket(): Promise<void>;
 };
 
 let labs = 0;
@@ -131,6 +133,16 @@ export async function openWireGuardLab(): Promise<WireGuardLab> {
       await onServer("ip", "address", "add", `${SERVER_FOUR}/20`, "dev", name);
       await onServer("ip", "link", "set", name, "up");
       return child;
+    },
+    staleSocket: async () => {
+      const child = await wireGuardGo(network.server, name);
+      await child.end("SIGKILL");
+      await until("the interface to be gone", () =>
+        onServer("ip", "link", "show", name).then(
+          () => false,
+          () => true,
+        ),
+      );
     },
     ledger: (expected, ours = expected.map(({ publicKey }) => publicKey)) =>
       writeFile(ledgerFile, JSON.stringify({ expected, ours })),

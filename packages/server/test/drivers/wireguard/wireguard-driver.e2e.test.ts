@@ -8,6 +8,8 @@ async function comesThrough(device: Device): Promise<void> {
   await until("packets to pass", () => device.ping());
 }
 
+const tunnelOf = ({ publicKey }: Device, attached: Told["fields"] | undefined) =>
+  ((attached?.tunnels ?? []) as { commonName: string }[]).find(({ commonName }) => commonName === publicKey);
 const countsIn = (told: Told["fields"]) => told.counts as { bytesIn: number; bytesOut: number } | null;
 
 test("an interface of ours: who is let in passes, nobody else, and it outlives the daemon and wireguard-go", async () => {
@@ -49,12 +51,9 @@ test("an interface of ours: who is let in passes, nobody else, and it outlives t
   await life.host.kill();
   const next = await lab.life();
   await next.start();
-  expect(next.told("attached")).toMatchObject([
-    {
-      sameDaemon: true,
-      tunnels: [{ commonName: alice.publicKey, ipv4: alice.four, ipv6: alice.six }, { commonName: bob.publicKey }],
-    },
-  ]);
+  expect(next.told("attached")).toMatchObject([{ sameDaemon: true }]);
+  expect(tunnelOf(alice, next.told("attached")[0])).toMatchObject({ ipv4: alice.four, ipv6: alice.six });
+  expect(tunnelOf(bob, next.told("attached")[0])).toMatchObject({ ipv4: bob.four });
   expect(next.told("gone")).toEqual([]);
   const flowed = await settle();
   expect(flowed.received).toBe(flowed.sent);
@@ -68,12 +67,13 @@ test("an interface of ours: who is let in passes, nobody else, and it outlives t
   });
   process.kill(pid, "SIGKILL");
   const again = await next.next("attached", 2);
-  expect(again).toMatchObject({
-    sameDaemon: false,
-    tunnels: [{ commonName: alice.publicKey, bytesIn: before.bytesIn }, {}],
-  });
+  expect(again).toMatchObject({ sameDaemon: false });
+  expect(tunnelOf(alice, again)).toMatchObject({ bytesIn: before.bytesIn });
   expect(next.told("gone")).toEqual([]);
-  await comesThrough(alice);
+  // Clients are called: they need not notice by themselves.
+  await until("a handshake", async () => !(await lab.wg("show", lab.name, "latest-handshakes")).includes("\t0\n"));
+  expect(await lab.wg("show", lab.name, "persistent-keepalive")).not.toMatch(/\d$/m);
+  await until("packets to pass", () => alice.ping());
 
   // Who leaves is counted, and the address is another's at once.
   await next.host.call("disconnect", alice.tunnel);
@@ -85,7 +85,118 @@ test("an interface of ours: who is let in passes, nobody else, and it outlives t
   expect(await alice.ping()).toBe(false);
 
   await next.stop("end");
-  expect(next.told("gone")).toMatchObject([{ key: alice.publicKey }, { key: bob.publicKey }]);
+  expect(next.told("gone").map(({ key }) => key)).toEqual([alice.publicKey, bob.publicKey]);
   expect(countsIn(next.told("gone")[1] as Told["fields"])?.bytesIn).toBeGreaterThan(0);
   expect(await lab.pidOfWireGuardGo()).toBe(undefined);
 });
+
+test("an interface of somebody else's: its peers stay as they are, and one that is missing is waited for", async () => {
+  await using lab = await openWireGuardLab();
+  const life = await lab.life({ mode: { kind: "attach" } });
+  await life.start();
+  expect(await life.status()).toMatchObject({
+    ours: false,
+    state: "down",
+    failure: expect.stringContaining("bring it up"),
+  });
+  const alice = await lab.device(1);
+  await expect(life.request(alice)).rejects.toMatchObject({ code: "driver-failed" });
+
+  const foreign = await lab.device(2);
+  const theirs = ["peer", foreign.publicKey, "allowed-ips", `${foreign.four}/32`];
+  await lab.foreignInterface();
+  await lab.wg("set", lab.name, ...theirs);
+  await life.next("attached");
+  expect(await life.status()).toMatchObject({ state: "up", publicKey: lab.serverKeys.publicKey, peers: { ours: 0 } });
+  await comesThrough(foreign);
+
+  await life.request(alice);
+  await lab.ledger([alice.row]);
+  await comesThrough(alice);
+  // Neither the key nor the address of somebody else's peer can be had.
+  await expect(life.request({ ...alice, ...keysOf(foreign) })).rejects.toMatchObject({ code: "conflict" });
+  await expect(life.request({ ...(await lab.device(3)), four: foreign.four })).rejects.toMatchObject({
+    code: "driver-failed",
+  });
+  await life.host.call("synchronise");
+  const handshake = await handshakeOf(foreign.publicKey);
+
+  // Its owner loads their own configuration again, which knows nothing of ours.
+  await lab.wg("set", lab.name, "peer", alice.publicKey, "remove");
+  await until("the peer to be back", async () => (await lab.wg("show", lab.name, "peers")).includes(alice.publicKey));
+  await comesThrough(alice);
+
+  await life.host.kill();
+  await lab.ledger([], [alice.publicKey]);
+  const next = await lab.life({ mode: { kind: "attach" } });
+  await next.start();
+  expect(next.told("attached")).toMatchObject([{ sameDaemon: true, tunnels: [{ commonName: alice.publicKey }] }]);
+  expect(next.told("gone")).toMatchObject([{ key: alice.publicKey, counts: { bytesIn: expect.any(Number) } }]);
+  expect(await lab.wg("show", lab.name, "peers")).toBe(`${foreign.publicKey}\n`);
+  expect(await foreign.ping()).toBe(true);
+  await next.stop("end");
+  expect(await handshakeOf(foreign.publicKey)).toBe(handshake);
+  expect(await foreign.ping()).toBe(true);
+
+  async function handshakeOf(publicKey: string): Promise<string | undefined> {
+    const lines = (await lab.wg("show", lab.name, "latest-handshakes")).split("\n");
+    return lines.find((line) => line.startsWith(publicKey));
+  }
+});
+
+test("by handshake: the first asks, silence ends, and the next one asks again", async () => {
+  await using lab = await openWireGuardLab();
+  const alice = await lab.device(1);
+  const closed = { ...alice.row, allowedIps: [] };
+  await lab.ledger([closed]);
+  // A socket without a process, as a killed wireguard-go leaves it.
+  await lab.staleSocket();
+  const settings = { trigger: "handshake", silenceMs: 3_000 } as const;
+  const life = await lab.life(settings);
+  await life.start();
+  expect(life.told("attached")).toMatchObject([{ tunnels: [] }]);
+  expect(await alice.ping()).toBe(false);
+  const seen = await life.next("shookHands");
+  expect(seen).toMatchObject({ tunnel: alice.tunnel, endpoint: expect.stringContaining(alice.place.address) });
+
+  await life.request(alice, "denied");
+  expect(await lab.wg("show", lab.name, "allowed-ips")).toBe(`${alice.publicKey}\t(none)\n`);
+  await alice.again();
+  await alice.ping();
+  await life.next("shookHands", 2);
+  await life.request(alice);
+  await lab.ledger([alice.row]);
+  // The session that the handshake made carries at once.
+  await until("packets to pass", () => alice.ping());
+
+  // A killed daemon's successor counts on from where this connection began.
+  await until("byte counts", () => life.told("traffic").length > 0);
+  await life.host.kill();
+  const next = await lab.life(settings);
+  await next.start();
+  const [attached] = next.told("attached") as { tunnels: { bytesIn: number }[] }[];
+  const counted = await rawBytesIn();
+  expect(attached?.tunnels[0]?.bytesIn).toBeLessThan(counted);
+  expect(attached?.tunnels[0]?.bytesIn).toBeGreaterThan(0);
+
+  // It falls silent.
+  expect(await next.next("gone")).toMatchObject({ key: alice.publicKey, counts: { bytesIn: expect.any(Number) } });
+  await lab.ledger([closed]);
+  expect(await lab.wg("show", lab.name, "allowed-ips")).toBe(`${alice.publicKey}\t(none)\n`);
+  await alice.again();
+  await alice.ping();
+  await next.next("shookHands");
+
+  // Revoked: its peer goes, and nobody is asked about it any more.
+  await lab.ledger([], [alice.publicKey]);
+  await next.host.call("synchronise");
+  expect(await lab.wg("show", lab.name, "peers")).toBe("");
+  await next.stop("leave");
+  expect(await lab.pidOfWireGuardGo()).toBeGreaterThan(0);
+
+  async function rawBytesIn(): Promise<number> {
+    return Number((await lab.wg("show", lab.name, "transfer")).split("\t")[1]);
+  }
+});
+
+const keysOf = ({ publicKey, tunnel }: Device) => ({ publicKey, tunnel });
