@@ -64,6 +64,11 @@ export function harmlessName(name: string): string {
   return plain === "" || isDevice ? `script-${plain}` : plain;
 }
 
+/** The file's name with its extension, once. */
+export function nameWith(base: string, extension: string): string {
+  return base.toLowerCase().endsWith(`.${extension}`) ? base : `${base}.${extension}`;
+}
+
 /** What `child_process.spawn` must be given so that the line on Windows is exactly `commandLine`. */
 export function spawnOf(start: ScriptStart): {
   program: string;

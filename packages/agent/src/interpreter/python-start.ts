@@ -1,6 +1,6 @@
 import { builtInPythonCommand, systemRunner } from "../python/start.ts";
 import { quoteArgument, quoteProgram } from "./command-line.ts";
-import { type Interpretation, refused, type Script, type ScriptStart } from "./interpret.ts";
+import { type Interpretation, nameWith, refused, type Script, type ScriptStart } from "./interpret.ts";
 import { findProgram, type ScriptMachine } from "./machine.ts";
 import { withoutMark } from "./shebang.ts";
 
@@ -31,7 +31,7 @@ export function startPython(script: Script, machine: ScriptMachine): Interpretat
   }
   const onWindows = machine.platform === "win";
   const separator = onWindows ? "\\" : "/";
-  const file = { name: `${script.fileBase}.py`, extension: "py", contents: withoutMark(script.text) };
+  const file = { name: nameWith(script.fileBase, "py"), extension: "py", contents: withoutMark(script.text) };
   const path = machine.directory + separator + file.name;
   const start = (program: string, args: string[], rest: Pick<ScriptStart, "moreFiles" | "python">): ScriptStart => ({
     kind: "start",

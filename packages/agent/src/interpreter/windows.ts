@@ -9,7 +9,7 @@ import {
   quoteProgram,
   splitCommandLine,
 } from "./command-line.ts";
-import { type Interpretation, refused, type Script, type ScriptFile } from "./interpret.ts";
+import { type Interpretation, nameWith, refused, type Script, type ScriptFile } from "./interpret.ts";
 import { findProgram, isAbsoluteOnWindows, type ScriptMachine, variable } from "./machine.ts";
 import { startPython } from "./python-start.ts";
 import { readShebang, type Shebang, withoutMark } from "./shebang.ts";
@@ -49,7 +49,7 @@ export function interpretOnWindows(script: Script, machine: ScriptMachine): Inte
 }
 
 function fileOf(script: Script, extension: string, contents: string): ScriptFile {
-  return { name: `${script.fileBase}.${extension}`, extension, contents };
+  return { name: nameWith(script.fileBase, extension), extension, contents };
 }
 
 function pathOf(file: ScriptFile, machine: ScriptMachine): string {

@@ -190,6 +190,7 @@ const names: [given: string, file: string][] = [
   ["..\\..\\Startup\\x", "_.._Startup_x.cmd"],
   ["../../x", "_.._x.cmd"],
   ["-Command", "Command.cmd"],
+  ["drives.cmd", "drives.cmd"],
   ["con", "script-con.cmd"],
   ["COM1.x", "script-COM1.x.cmd"],
   ["x:stream", "x_stream.cmd"],
