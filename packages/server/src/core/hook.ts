@@ -50,6 +50,18 @@ export type Delivery = {
   output: string | null;
   /** Why the last attempt failed, in words. */
   error: string | null;
+  /** What this hook, which was told nothing of a short break, takes for one connection with this. */
+  earlier?: EarlierPart;
+};
+
+/** The connections of a device that ended for less than a hook's grace period, added up. */
+export type EarlierPart = {
+  /** The ledger row whose connect the hook was told of. */
+  sessionId: string;
+  /** Since when traffic could flow. */
+  since: string;
+  bytesIn: number;
+  bytesOut: number;
 };
 
 /** How one attempt to tell a hook came out. `no` is an answer; `failed` is the lack of one. */

@@ -191,8 +191,9 @@ export class DeliveryWorker {
     const connection = await store.ledger.get(delivery.sessionId);
     if (connection === undefined)
       return { ...untold, state: "failed", error: `connection ${delivery.sessionId} is no longer in the ledger` };
-    const { event, eventId, attempts: attempt } = delivery;
-    const telling = await tellSafely(hook, connectionEvent({ connection, event, eventId, attempt, node }), {
+    const { event, eventId, attempts: attempt, earlier } = delivery;
+    const told = connectionEvent({ connection, event, eventId, attempt, node, ...(earlier && { earlier }) });
+    const telling = await tellSafely(hook, told, {
       deadlineMs: hook.terms.deadlineMs,
       abort: this.#abort.signal,
     });

@@ -1,6 +1,6 @@
 import type { ConnectionEvent } from "@sallyport/protocol";
 import type { Connection } from "../core/connection.ts";
-import type { HookEvent } from "../core/hook.ts";
+import type { EarlierPart, HookEvent } from "../core/hook.ts";
 
 /** What hooks are told of this machine. */
 export type NodeFacts = { number: number; url: string; hostName: string };
@@ -12,12 +12,14 @@ export function connectionEvent(options: {
   eventId: string;
   attempt: number;
   node: NodeFacts;
+  /** What the hook takes for one connection with it: then it is told of both as one. */
+  earlier?: EarlierPart;
 }): ConnectionEvent {
-  const { connection, event, eventId, attempt, node } = options;
+  const { connection, event, eventId, attempt, node, earlier } = options;
   return {
     event: event === "connect" ? "C" : "D",
     eventId,
-    sessionId: connection.id,
+    sessionId: earlier?.sessionId ?? connection.id,
     attempt,
     userId: connection.userId,
     profileId: connection.profileId,
@@ -28,7 +30,7 @@ export function connectionEvent(options: {
     nodeNumber: node.number,
     nodeUrl: node.url,
     nodeHostName: node.hostName,
-    ...(event === "connect" ? ofConnect(connection) : ofDisconnect(connection)),
+    ...(event === "connect" ? ofConnect(connection) : ofDisconnect(connection, earlier)),
   };
 }
 
@@ -36,19 +38,19 @@ function ofConnect({ protocol, originatingIp }: Connection): Partial<ConnectionE
   return protocol === "openvpn" && originatingIp !== null ? { originatingIp } : {};
 }
 
-function ofDisconnect(connection: Connection): Partial<ConnectionEvent> {
+function ofDisconnect(connection: Connection, earlier: EarlierPart | undefined): Partial<ConnectionEvent> {
   const { bytesIn, bytesOut, endReason } = connection;
   return {
-    bytesIn,
-    bytesOut,
-    durationSeconds: durationSeconds(connection),
+    bytesIn: bytesIn + (earlier?.bytesIn ?? 0),
+    bytesOut: bytesOut + (earlier?.bytesOut ?? 0),
+    durationSeconds: durationSeconds(connection, earlier?.since),
     ...(endReason !== null && { disconnectReason: endReason }),
   };
 }
 
 /** Whole seconds from when traffic could flow; 0 for who was never let in. */
-function durationSeconds({ establishedAt, admittedAt, endedAt }: Connection): number {
-  const from = establishedAt ?? admittedAt;
+function durationSeconds({ establishedAt, admittedAt, endedAt }: Connection, since: string | undefined): number {
+  const from = since ?? establishedAt ?? admittedAt;
   if (from === null || endedAt === null) return 0;
   return Math.max(0, Math.floor((Date.parse(endedAt) - Date.parse(from)) / 1_000));
 }

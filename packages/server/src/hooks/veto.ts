@@ -138,10 +138,7 @@ function weigh(
     return { ...stopping, allowed: false, hook: terms.name, clientReason: null };
   }
   if (terms.onFailure === "deny") return { ...failure, allowed: false, hook: terms.name, clientReason: null };
-  log.warn(
-    { ...followed(connection), hook: terms.name, reason },
-    "let in without a hook's answer (onFailure: allow)",
-  );
+  log.warn({ ...followed(connection), hook: terms.name, reason }, "let in without a hook's answer (onFailure: allow)");
   return null;
 }
 
@@ -157,7 +154,9 @@ function endedMeanwhile(hook: string): Refusal {
 async function formerHolderGone(hook: BoundHook, connection: Connection, options: Options): Promise<void> {
   if (!hook.terms.events.includes("disconnect")) return;
   const untilMs = performance.now() + hook.terms.deadlineMs / 2;
-  for (let looks = 0; await endIsUntold(hook.terms.name, connection, options.store); looks += 1) {
+  const { id: sessionId, ipv4, ipv6 } = connection;
+  const isUntold = () => options.store.deliveries.endUntold({ hook: hook.terms.name, sessionId, ipv4, ipv6 });
+  for (let looks = 0; await isUntold(); looks += 1) {
     if (looks === 0) options.wake();
     if (performance.now() >= untilMs) {
       const fields = { ...followed(connection), hook: hook.terms.name, ipv4: connection.ipv4, ipv6: connection.ipv6 };
@@ -169,22 +168,6 @@ async function formerHolderGone(hook: BoundHook, connection: Connection, options
 }
 
 const longestLookWaitMs = 200;
-const mostLookedAt = 50;
-
-async function endIsUntold(hook: string, { id, ipv4, ipv6 }: Connection, store: Options["store"]): Promise<boolean> {
-  const among = { hook, event: "disconnect", limit: mostLookedAt } as const;
-  const untold = await Promise.all([
-    store.deliveries.list({ ...among, state: "waiting" }),
-    store.deliveries.list({ ...among, state: "running" }),
-  ]);
-  for (const { sessionId } of untold.flat()) {
-    const former = await store.ledger.get(sessionId);
-    if (former === undefined || former.id === id) continue;
-    if ((ipv4 !== null && former.ipv4 === ipv4) || (ipv6 !== null && former.ipv6 === ipv6)) return true;
-  }
-  return false;
-}
-
 /** The last line with anything on it, fit to be shown: no colours, no control characters, and bounded. */
 export function lastLine(output: string): string | null {
   const lines = stripVTControlCharacters(output)

@@ -85,6 +85,18 @@ export function deliveryStore({ query, transaction }: Database): Omit<DeliverySt
         return failed + Number(numUpdatedRows);
       }),
 
+    async endUntold({ hook, sessionId, ipv4, ipv6 }) {
+      const untold = (family: "ipv4" | "ipv6", address: string | null) =>
+        query
+          .selectFrom("deliveries")
+          .select("id")
+          .where(sql<boolean>`state in ('waiting', 'running') and event = 'disconnect'`)
+          .where(family, "=", address)
+          .where("hook", "=", hook)
+          .where("session_id", "<>", sessionId);
+      return (await untold("ipv4", ipv4).unionAll(untold("ipv6", ipv6)).limit(1).execute()).length > 0;
+    },
+
     async get(id) {
       const row = await query.selectFrom("deliveries").selectAll().where("id", "=", id).executeTakeFirst();
       return row && deliveryOf(row);
@@ -116,6 +128,19 @@ export function deliveryStore({ query, transaction }: Database): Omit<DeliverySt
           .returning(["session_id", "hook", "event"])
           .executeTakeFirst();
         if (row?.event === "connect") await blockDisconnect(trx, row);
+        return row !== undefined;
+      }),
+
+    discard: (id, at) =>
+      transaction(async (trx) => {
+        const row = await trx
+          .updateTable("deliveries")
+          .set({ state: "discarded", finished_at: at })
+          .where("id", "=", id)
+          .where("state", "in", ["failed", "waiting"])
+          .returning(["session_id", "hook", "event"])
+          .executeTakeFirst();
+        if (row?.event === "connect") await unblockDisconnect(trx, row);
         return row !== undefined;
       }),
   };
@@ -206,6 +231,10 @@ function veto(given: {
     next_at: given.at,
     lease_until: given.leaseUntil,
     blocked: 0,
+    held_for: null,
+    earlier: null,
+    ipv4: null,
+    ipv6: null,
     created_at: given.at,
     finished_at: null,
     duration_ms: null,

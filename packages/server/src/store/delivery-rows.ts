@@ -1,17 +1,28 @@
 import { sql, type Transaction } from "kysely";
 import type { Delivery } from "../core/hook.ts";
 import { newId } from "../core/id.ts";
+import { held, returnQuietly } from "./grace.ts";
 import type { ConnectionTable, DeliveryTable, Tables } from "./schema.ts";
+import type { GraceMs } from "./store.ts";
 
 /** One waiting connect delivery for each observer; one that was asked as a veto has been told already. */
 export async function queueConnects(
   trx: Transaction<Tables>,
   connection: ConnectionTable,
-  { at, hooks }: { at: string; hooks: readonly string[] },
+  { at, hooks, graceMs = {} }: { at: string; hooks: readonly string[]; graceMs?: GraceMs },
 ): Promise<void> {
-  const rows = [...new Set(hooks)].map((hook) =>
-    waiting({ eventId: connection.connect_event_id, sessionId: connection.id, hook, event: "connect", at, blocked: 0 }),
-  );
+  const quiet = await returnQuietly(trx, connection, { at, hooks: hooks.filter((hook) => hook in graceMs) });
+  const rows = [...new Set(hooks)].map((hook) => ({
+    ...waiting({
+      eventId: connection.connect_event_id,
+      sessionId: connection.id,
+      hook,
+      event: "connect",
+      at,
+      blocked: 0,
+    }),
+    ...quiet.get(hook),
+  }));
   if (rows.length === 0) return;
   await trx
     .insertInto("deliveries")
@@ -27,19 +38,19 @@ export async function queueConnects(
 export async function queueDisconnects(
   trx: Transaction<Tables>,
   connection: ConnectionTable,
-  { at, subscribers }: { at: string; subscribers: readonly string[] },
+  { at, subscribers, graceMs = {} }: { at: string; subscribers: readonly string[]; graceMs?: GraceMs },
 ): Promise<void> {
   if (subscribers.length === 0) return;
   const told = await trx
     .selectFrom("deliveries")
-    .select(["hook", "state"])
+    .select(["hook", "state", "veto", "earlier"])
     .where("session_id", "=", connection.id)
     .where("event", "=", "connect")
     .execute();
   const rows = told
     .filter(({ hook }) => subscribers.includes(hook))
-    .map(({ hook, state }) =>
-      waiting({
+    .map(({ hook, state, veto, earlier }) => ({
+      ...waiting({
         eventId: connection.disconnect_event_id,
         sessionId: connection.id,
         hook,
@@ -47,7 +58,11 @@ export async function queueDisconnects(
         at,
         blocked: state === "waiting" || state === "running" ? 1 : 0,
       }),
-    );
+      ...(veto === 0 && held(connection, at, graceMs[hook] ?? 0)),
+      earlier,
+      ipv4: connection.ipv4,
+      ipv6: connection.ipv6,
+    }));
   if (rows.length > 0) await trx.insertInto("deliveries").values(rows).execute();
 }
 
@@ -119,6 +134,10 @@ function waiting(given: {
     next_at: given.at,
     lease_until: null,
     blocked: given.blocked,
+    held_for: null,
+    earlier: null,
+    ipv4: null,
+    ipv6: null,
     created_at: given.at,
     finished_at: null,
     duration_ms: null,
@@ -143,5 +162,6 @@ export function deliveryOf(row: DeliveryTable): Delivery {
     durationMs: row.duration_ms,
     output: row.output,
     error: row.error,
+    ...(row.earlier !== null && { earlier: JSON.parse(row.earlier) }),
   };
 }

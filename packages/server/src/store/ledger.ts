@@ -5,6 +5,7 @@ import { freeAddresses, takeAddresses } from "./addresses.ts";
 import { connectionOf, rowOf } from "./connection-rows.ts";
 import type { Database } from "./database.ts";
 import { queueConnects, queueDisconnects } from "./delivery-rows.ts";
+import { wishesOfReturn } from "./grace.ts";
 import { connectionLists } from "./ledger-lists.ts";
 import { pruneConnections } from "./prune.ts";
 import type { ConnectionTable, Tables } from "./schema.ts";
@@ -16,7 +17,7 @@ export function ledger({ query, transaction }: Database): Ledger {
 
     reserve: (reservation) => transaction((trx) => reserve(trx, reservation)),
 
-    admit: (id, { at, save, observers }) =>
+    admit: (id, { at, save, observers, graceMs }) =>
       transaction(async (trx) => {
         const row = await trx
           .updateTable("connections")
@@ -27,7 +28,7 @@ export function ledger({ query, transaction }: Database): Ledger {
           .executeTakeFirst();
         if (row === undefined) return false;
         await writeProperties(trx, { kind: "user", name: row.user_id }, save);
-        await queueConnects(trx, row, { at, hooks: observers });
+        await queueConnects(trx, row, { at, hooks: observers, ...(graceMs && { graceMs }) });
         return true;
       }),
 
@@ -81,17 +82,17 @@ export function ledger({ query, transaction }: Database): Ledger {
   };
 }
 
-async function reserve(
-  trx: Transaction<Tables>,
-  { connection, ipv4, ipv6, mostConnections, subscribers }: Reservation,
-): Promise<Reserved> {
-  const replaced = await endReplaced(trx, connection, subscribers);
+async function reserve(trx: Transaction<Tables>, reservation: Reservation): Promise<Reserved> {
+  const { connection, mostConnections } = reservation;
+  const replaced = await endReplaced(trx, reservation);
   if (mostConnections !== null && (await openConnections(trx, connection.userId)) >= mostConnections) {
     return { refused: "too-many-connections", heldBy: null, replaced };
   }
+  const wishes = await wishesOfReturn(trx, reservation);
+  if ("heldBy" in wishes) return { refused: "address-in-use", heldBy: wishes.heldBy, replaced };
   const taken = await takeAddresses(trx, {
     holder: connection.clientConfigId ?? connection.id,
-    wishes: { ipv4, ipv6 },
+    wishes,
     anew: connection.clientConfigId === undefined,
   });
   if ("refused" in taken) return { ...taken, replaced };
@@ -113,8 +114,7 @@ async function openConnections(trx: Transaction<Tables>, userId: string): Promis
 /** Their addresses stay held: the old tunnels are still there until the driver says that they are gone. */
 async function endReplaced(
   trx: Transaction<Tables>,
-  by: Reservation["connection"],
-  subscribers: readonly string[],
+  { connection: by, subscribers, graceMs = {} }: Reservation,
 ): Promise<Connection[]> {
   const older = await trx
     .selectFrom("connections")
@@ -132,6 +132,7 @@ async function endReplaced(
       detail: "the same user and device connected again",
       counts: null,
       subscribers,
+      graceMs,
     });
     if (row !== undefined) replaced.push(connectionOf(row));
   }
@@ -171,7 +172,7 @@ async function endRow(
     .where("ended_at", "is", null)
     .returningAll()
     .executeTakeFirst();
-  if (row !== undefined) await queueDisconnects(trx, row, { at: end.at, subscribers: end.subscribers });
+  if (row !== undefined) await queueDisconnects(trx, row, end);
   return row;
 }
 

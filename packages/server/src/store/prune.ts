@@ -11,7 +11,7 @@ export async function pruneConnections({ query }: Database, before: string): Pro
       delete from connections where id in (
         select c.id from connections c
         where c.reserved_at < ${before} and c.ended_at < ${before} and c.finished = 1
-          and not exists (select 1 from deliveries d where d.session_id = c.id and d.state <> 'done')
+          and not exists (select 1 from deliveries d where d.session_id = c.id and d.state not in ('done', 'discarded'))
         order by c.reserved_at, c.id limit ${sql.lit(STEP)}
       )
     `.execute(query);
@@ -24,8 +24,8 @@ export async function pruneDeliveries({ query }: Database, before: string): Prom
       delete from deliveries where id in (
         select d.id from deliveries d
         join connections c on c.id = d.session_id
-        where d.created_at < ${before} and d.finished_at < ${before} and d.state = 'done' and c.ended_at is not null
-          and not exists (select 1 from deliveries o where o.session_id = d.session_id and o.state <> 'done')
+        where d.created_at < ${before} and d.finished_at < ${before} and d.state in ('done', 'discarded') and c.ended_at is not null
+          and not exists (select 1 from deliveries o where o.session_id = d.session_id and o.state not in ('done', 'discarded'))
         order by d.created_at, d.id limit ${sql.lit(STEP)}
       )
     `.execute(query);

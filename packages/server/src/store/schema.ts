@@ -157,6 +157,13 @@ export type DeliveryTable = {
   lease_until: string | null;
   /** 1 for a disconnect while the same hook has yet to be told of the connect: it is not due, whatever `next_at` says. */
   blocked: number;
+  /** A disconnect that waits until `next_at` for its device to come back: whose. */
+  held_for: string | null;
+  /** `Delivery.earlier` as JSON. */
+  earlier: string | null;
+  /** Of a disconnect: the addresses that its connection had. */
+  ipv4: string | null;
+  ipv6: string | null;
   created_at: string;
   finished_at: string | null;
   duration_ms: number | null;

@@ -220,8 +220,17 @@ export type Reservation = {
   /** Hooks that want the disconnect of the connections this one replaces, as in `end`. */
   subscribers: readonly string[];
 };
+  graceMs?: GraceMs;
+  /** Refuse (`address-in-use`) rather than give another address to a device within its grace, while its old tunnel ends. */
+  awaitAddress?: boolean;
 
 export type Reserved =
+/**
+ * Hooks with a grace period and how long it is. Such a hook's disconnect is held back so long; if meanwhile the same user
+ * and device is admitted in the same profile with the same addresses, the hook is told of neither (`Delivery.earlier`).
+ */
+export type GraceMs = Readonly<Record<string, number>>;
+
   | { connection: Connection; replaced: Connection[] }
   | {
       refused: Extract<ErrorCode, "no-free-address" | "address-in-use" | "too-many-connections">;
@@ -246,7 +255,10 @@ export interface Ledger {
    * In one transaction: the row becomes `admitted`, `save` is written to the user's record, and one waiting connect
    * delivery is queued for each observer. False where the row has ended meanwhile.
    */
-  admit(id: string, admission: { at: string; save: Properties; observers: readonly string[] }): Promise<boolean>;
+  admit(
+    id: string,
+    admission: { at: string; save: Properties; observers: readonly string[]; graceMs?: GraceMs },
+  ): Promise<boolean>;
   established(id: string, at: string): Promise<void>;
   /** A daemon adopted again knows the tunnel under a new key. */
   rename(id: string, tunnelKey: string): Promise<void>;
@@ -267,6 +279,7 @@ export interface Ledger {
       release: boolean;
       subscribers: readonly string[];
     },
+      graceMs?: GraceMs;
   ): Promise<boolean>;
   /** Frees the addresses a connection, or a client config, still holds. */
   release(id: string): Promise<void>;
@@ -331,6 +344,8 @@ export interface DeliveryStore {
   get(id: string): Promise<Delivery | undefined>;
   list(filter: {
     sessionId?: string;
+  /** Whether the hook has yet to be told of the end of another connection that had one of these addresses. */
+  endUntold(of: { hook: string; sessionId: string; ipv4: string | null; ipv6: string | null }): Promise<boolean>;
     state?: DeliveryState;
     hook?: string;
     event?: HookEvent;
@@ -341,6 +356,8 @@ export interface DeliveryStore {
   /** Deletes what was done before this time, of connections that have ended and of which nothing is left to tell. */
   prune(before: string): Promise<number>;
 }
+  /** Nobody shall be told of this any more. False where it is neither failed nor waiting. */
+  discard(id: string, at: string): Promise<boolean>;
 
 /** Counts for whoever watches; they cost what is open or undone, however long the history is. */
 export interface FigureStore {

@@ -5,7 +5,7 @@ import { parseRange } from "../../src/core/address-range.ts";
 import type { Connection, EndReason } from "../../src/core/connection.ts";
 import { newId } from "../../src/core/id.ts";
 import { openSqlite } from "../../src/store/sqlite.ts";
-import type { AddressWish, Store } from "../../src/store/store.ts";
+import type { AddressWish, Reservation, Store } from "../../src/store/store.ts";
 
 const range = parseRange("10.9.0.0/16");
 
@@ -43,10 +43,16 @@ export async function openLedger() {
 }
 
 export async function reserve(store: Store, changes: Partial<Connection> = {}): Promise<Connection> {
+  const reserved = await store.ledger.reserve(reservationFor(changes));
+  if ("refused" in reserved) throw new Error(reserved.refused);
+  return reserved.connection;
+}
+
+export function reservationFor(changes: Partial<Connection> = {}): Reservation {
   const { ipv4, ipv6: _, ...given } = changes;
   const userId = given.userId ?? `user-${newId()}`;
   const wish: AddressWish = ipv4 ? { fixed: ipv4 } : { ranges: range ? [range] : [], excluded: [] };
-  const reserved = await store.ledger.reserve({
+  return {
     connection: {
       id: newId(),
       userId,
@@ -78,7 +84,5 @@ export async function reserve(store: Store, changes: Partial<Connection> = {}): 
     ipv6: null,
     mostConnections: null,
     subscribers: [],
-  });
-  if ("refused" in reserved) throw new Error(reserved.refused);
-  return reserved.connection;
+  };
 }

@@ -2,6 +2,7 @@ import type { Migration } from "kysely/migration";
 import * as foundation from "./0001-foundation.ts";
 import * as challengesAndSessions from "./0002-challenges-and-sessions.ts";
 import * as wireguard from "./0003-wireguard.ts";
+import * as grace from "./0004-grace.ts";
 import * as clientScripts from "./0006-client-scripts.ts";
 
 /**
@@ -12,5 +13,6 @@ export const migrations: Readonly<Record<string, Migration>> = {
   "0001-foundation": foundation,
   "0002-challenges-and-sessions": challengesAndSessions,
   "0003-wireguard": wireguard,
+  "0004-grace": grace,
   "0006-client-scripts": clientScripts,
 };
