@@ -3,6 +3,17 @@ export type { Allow, Answer, Challenge, Deny } from "./answers.ts";
 export { allow, deny } from "./answers.ts";
 export type { ChallengeOptions, Ldap, LdapEntry, LdapQuery, PostAuthContext, Radius, Saml } from "./context.ts";
 export { firstMatch } from "./first-match.ts";
+export type {
+  ConnectEvent,
+  ConnectionFacts,
+  DisconnectEvent,
+  HookAnswer,
+  HookContext,
+  HookEvent,
+  HookModule,
+  Tell,
+} from "./hook.ts";
+export { defineHook } from "./hook.ts";
 export type { JsonObject, JsonValue } from "./json.ts";
 export { ldapFilter } from "./ldap-filter.ts";
 export { addressIsIn } from "./networks.ts";

@@ -15,7 +15,7 @@ import { composeClientScripts } from "./compose/client-scripts.ts";
 import { composeCommands } from "./compose/commands.ts";
 import { examineDaemon } from "./compose/doctor/daemon.ts";
 import { createFigures } from "./compose/figures/figures.ts";
-import { bindHook } from "./compose/hooks.ts";
+import { createHookKinds } from "./compose/hooks.ts";
 import { composeMethods } from "./compose/methods.ts";
 import { composeNetwork, deviceOf, groupSubnets, networkProfiles } from "./compose/network.ts";
 import { certificatesOf, openVpnListeners } from "./compose/openvpn.ts";
@@ -34,7 +34,6 @@ import { createOpenVpnDriver } from "./drivers/openvpn/openvpn-driver.ts";
 import { createHooks } from "./hooks/dispatch.ts";
 import { createLifecycle } from "./lifecycle.ts";
 import { createPostAuth } from "./post-auth/gate.ts";
-import { withGrace } from "./hooks/grace.ts";
 import { createReplay } from "./post-auth/replay/replay.ts";
 import { createScriptVersions } from "./post-auth/versions.ts";
 import { createProgramRunner } from "./runner/programs/program-runner.ts";
@@ -78,10 +77,12 @@ export async function composeDaemon(options: {
   const profiles = () => live.profiles;
   const clientScripts = await composeClientScripts({ config, profiles, store, authority, log });
   const directory = createDirectory({ store: clientScripts.accounts, passwords });
+  const kinds = createHookKinds({ runner, config, log });
   const hooks = createHooks({
-    hooks: config.hooks.map((hook) => figures.watchHook(bindHook(hook, runner, config))),
+    hooks: config.hooks.map((hook) => figures.watchHook(kinds.bind(hook, config))),
     store,
     runner,
+    loadModule: kinds.loadModule,
     node,
     log,
   });
@@ -136,7 +137,7 @@ export async function composeDaemon(options: {
     device: (listener) => deviceOf(live, listener),
   });
   const connections = new Connections({
-    ledger: withGrace(store.ledger, hooks.graceMs),
+    ledger: store.ledger,
     driver,
     nodeNumber: node.number,
     profile: profileOf,
@@ -223,6 +224,7 @@ export async function composeDaemon(options: {
         ],
         log,
       });
+      await kinds.refresh(config.hooks);
       await hooks.start();
       await postAuth.reload();
       await startNetwork();
@@ -233,7 +235,7 @@ export async function composeDaemon(options: {
     async reload(next) {
       const before = live;
       refuseWhatNeedsRestart(before, next);
-      const bound = next.hooks.map((hook) => figures.watchHook(bindHook(hook, runner, next)));
+      const bound = next.hooks.map((hook) => figures.watchHook(kinds.bind(hook, next)));
       live = next;
       try {
         await startNetwork();
@@ -246,6 +248,7 @@ export async function composeDaemon(options: {
       }
       lockOut.terms = next.lockOut;
       hooks.replace(bound);
+      await kinds.refresh(next.hooks);
     },
     async stop() {
       await Promise.all([admin?.close(), web?.close()]);
@@ -257,7 +260,7 @@ export async function composeDaemon(options: {
       await within(lastAnswersMs, lifecycle.settled());
       await network.stop("end");
       await hooks.stop(lastDeliveriesMs);
-      await within(lastAnswersMs, Promise.all([postAuth.close(), ...methods.map((method) => method.close?.())]));
+      await within(lastAnswersMs, Promise.all([postAuth.close(), kinds.close(), ...methods.map((method) => method.close?.())]));
       await store.close();
     },
   };

@@ -1,8 +1,10 @@
+import type { HookEvent } from "../hook.ts";
 import type { JsonObject, JsonValue } from "../json.ts";
 import { type Arguments, readRequest } from "./arguments.ts";
 import { CallContext } from "./context.ts";
 import { DirectoryError, type FoundEntry, ldapOf, type Search } from "./directory.ts";
 import { cut, messageOf, tracebackOf } from "./failures.ts";
+import { hookAnswerFrom } from "./hook-answer.ts";
 import type { LoadedScript } from "./load-script.ts";
 import type { Orders } from "./main.ts";
 import { CallOutput, type RunningCall, runAs } from "./output.ts";
@@ -16,7 +18,8 @@ type Message = CallMessage | { op: "found"; search: number; entries?: FoundEntry
 type CallMessage = {
   op: "call";
   id: number;
-  arguments: Arguments;
+  /** Of a hook, the event alone. */
+  arguments: Arguments & { event?: object };
   directory: string | null;
   deadlineMs: number;
   state: string | null;
@@ -91,12 +94,17 @@ class Call implements RunningCall {
   }
 
   async run(search: Search): Promise<void> {
-    const { decide } = this.#options.script;
+    const { script } = this.#options;
     let context: CallContext | undefined;
     try {
       context = this.#context(search);
+      if ("tell" in script) {
+        const answer = await script.tell(this.#message.arguments.event as HookEvent, context);
+        if (!this.#isOver) this.#answer({ op: "returned", value: hookAnswerFrom(answer), state: null });
+        return;
+      }
       const request = readRequest(this.#message.arguments);
-      const answer = await decide(request, context);
+      const answer = await script.decide(request, context);
       if (!this.#isOver) this.#answer({ op: "returned", ...this.#judgeable(answer, context) });
     } catch (error) {
       if (error instanceof Unsendable) this.#answer({ op: "unsendable", message: cut(error.message) });
@@ -107,9 +115,10 @@ class Call implements RunningCall {
 
   #context(search: Search): CallContext {
     const { arguments: given, directory, response, state, crstate } = this.#message;
+    const { script } = this.#options;
     return new CallContext({
-      settings: this.#options.script.settings,
-      info: given.info,
+      settings: "settings" in script ? script.settings : {},
+      info: given.info ?? { auth_method: "" },
       ldap: directory === null ? undefined : ldapOf(given.info, directory, search),
       deadline: this.#deadline,
       print: (text) => this.print(text),

@@ -43,7 +43,9 @@ export class CallContext implements PostAuthContext {
     this.#print = options.print;
   }
 
-  log = (...values: unknown[]): void => this.#print(format(values));
+  log = (...values: unknown[]): void => {
+    this.#print(format(values));
+  };
 
   challenge = (text: string, { echo = false }: ChallengeOptions = {}): Challenge => ({
     decision: "challenge",

@@ -1,5 +1,6 @@
 /** From a script's text to what it exports, and what its options ask for. */
 import { stripTypeScriptTypes } from "node:module";
+import type { HookModule } from "../hook.ts";
 import type { JsonObject } from "../json.ts";
 import type { PostAuthOptions, PostAuthScript } from "../post-auth.ts";
 import { messageOf } from "./failures.ts";
@@ -21,7 +22,7 @@ export class Fault extends Error {
 
 /** What the daemon wants to know before it calls; see `ScriptFacts` in runner/runner.ts. */
 export type Facts = {
-  entry: "definePostAuth";
+  entry: "definePostAuth" | "defineHook";
   synchronous: boolean;
   authNull: boolean;
   retainPassword: boolean;
@@ -32,7 +33,9 @@ export type Facts = {
   settings: JsonObject;
 };
 
-export type LoadedScript = { decide: PostAuthScript["decide"]; settings: JsonObject; facts: Facts };
+export type LoadedScript =
+  | { decide: PostAuthScript["decide"]; settings: JsonObject; facts: Facts }
+  | { tell: HookModule["tell"]; facts: Facts };
 
 /** Throws `Fault`. */
 export async function loadScript(orders: Orders, script: { url: string; code: string }): Promise<LoadedScript> {
@@ -47,6 +50,7 @@ export async function loadScript(orders: Orders, script: { url: string; code: st
   } catch (error) {
     throw new Fault(nameAndMessage(error), placeOf(error, script.url, orders.text));
   }
+  if (orders.entry === "defineHook") return { tell: findHook(exported).tell, facts: hookFacts };
   const { decide, options } = findScript(exported);
   const facts = readOptions(options, orders.maxResultBytes);
   try {
@@ -97,15 +101,38 @@ function placeOf(error: unknown, url: string, text: string): { line: number | nu
 function findScript(exported: Record<string, unknown>): PostAuthScript {
   const script = exported.default as Partial<PostAuthScript> | undefined;
   if (script?.kind === "sallyport-post-auth" && typeof script.decide === "function") return script as PostAuthScript;
+  throw notDefined("definePostAuth", exported);
+}
+
+function findHook(exported: Record<string, unknown>): HookModule {
+  const hook = exported.default as Partial<HookModule> | undefined;
+  if (hook?.kind === "sallyport-hook" && typeof hook.tell === "function") return hook as HookModule;
+  throw notDefined("defineHook", exported);
+}
+
+function notDefined(entry: Facts["entry"], exported: Record<string, unknown>): Fault {
   const names = Object.keys(exported);
   const found =
-    script !== undefined
-      ? `its default export is ${describe(script)}`
+    exported.default !== undefined
+      ? `its default export is ${describe(exported.default)}`
       : names.length === 0
         ? "it exports nothing"
         : `it exports ${names.slice(0, 20).join(", ")}`;
-  throw new Fault(`the script must have \`export default definePostAuth(…)\`; ${found}`);
+  return new Fault(`the script must have \`export default ${entry}(…)\`; ${found}`);
 }
+
+/** A hook has no options: nothing of what these tell is asked of it. */
+const hookFacts: Facts = {
+  entry: "defineHook",
+  synchronous: false,
+  authNull: false,
+  retainPassword: false,
+  groupSelect: false,
+  staticChallenge: null,
+  staticChallengeEcho: false,
+  x509Track: [],
+  settings: {},
+};
 
 const flags = ["synchronous", "authNull", "retainPassword", "groupSelect"] as const;
 const known: readonly string[] = [...flags, "settings", "checkSettings", "staticChallenge", "certificateFields"];

@@ -13,14 +13,19 @@ export async function createScriptLoaders(options: {
   log: Log;
 }): Promise<Loaders> {
   const { scripts, workingDirectory, log } = options;
-  const account = process.getuid?.() === 0 ? await createAccountLookup()(scripts.account) : undefined;
-  if (account && "fault" in account) {
-    throw new SallyportError("config-invalid", `scripts.account: ${account.fault}; name another or make it`);
-  }
+  const account = await scriptAccount(scripts.account);
   const { python, workers, threads } = scripts;
   const shared = { account, workingDirectory, log, ...(workers !== undefined && { workersPerScript: workers }) };
   return {
     python: createPythonLoader({ ...shared, python, ...(threads !== undefined && { threadsPerWorker: threads }) }),
     typescript: createTypeScriptLoader(shared),
   };
+}
+
+/** Undefined: as ourselves, which is the only choice unless we are root. Errors: `config-invalid`. */
+export async function scriptAccount(name: string): Promise<{ uid: number; gid: number } | undefined> {
+  if (process.getuid?.() !== 0) return undefined;
+  const account = await createAccountLookup()(name);
+  if (!("fault" in account)) return account;
+  throw new SallyportError("config-invalid", `scripts.account: ${account.fault}; name another or make it`);
 }

@@ -13,7 +13,6 @@ export type NotYet = {
 export const notYet: readonly NotYet[] = [
   { key: "database", what: "PostgreSQL", when: (value) => value !== "sqlite" },
   { key: "geoIp", what: "GeoIP" },
-  { key: "hooks[].module", what: "a module hook" },
   { key: "profiles[].wireguard", what: "WireGuard" },
 ];
 

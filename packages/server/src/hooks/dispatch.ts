@@ -1,6 +1,6 @@
 import type { Log } from "../core/log.ts";
-import type { ProgramRunner } from "../runner/runner.ts";
-import type { GraceMs, Store } from "../store/store.ts";
+import type { LoadScript, ProgramRunner } from "../runner/runner.ts";
+import type { Store } from "../store/store.ts";
 import { DeliveryWorker } from "./deliveries.ts";
 import type { NodeFacts } from "./event.ts";
 import { createHookOperations, type HookOperations } from "./operations.ts";
@@ -15,10 +15,8 @@ export type Hooks = {
    * its connect delivery is finished without telling it anything, and is why the ledger queues it the disconnect.
    */
   observers(): string[];
-  /** Names of hooks that want to hear of the end, or must have it noted for their grace period. */
+  /** Names of hooks that want to hear of the end. */
   subscribers(): string[];
-  /** Hooks that have a grace period. */
-  graceMs(): GraceMs;
   /** The time that asking every veto hook may take at most. */
   longestVetoMs(): number;
   /** To be called once, before anybody is let in. Rejects where the store does. */
@@ -43,6 +41,8 @@ export type HooksOptions = {
   store: Pick<Store, "ledger" | "deliveries">;
   /** Checks and dry-runs programs. */
   runner: ProgramRunner;
+  /** Checks modules; without it they are looked at as programs are. */
+  loadModule?: LoadScript;
   node: NodeFacts;
   log: Log;
   /** Over all hooks, beside each one's `concurrency`: deliveries under way, and questions to one hook that wait. */
@@ -69,11 +69,7 @@ export function createHooks(options: HooksOptions): Hooks {
   return {
     vetoes: createVetoes({ ...shared, slots, log }),
     observers: () => namesOf((hook) => !isAsked(hook)),
-    subscribers: () => namesOf(({ terms }) => terms.events.includes("disconnect") || terms.graceMs > 0),
-    graceMs: () =>
-      Object.fromEntries(
-        configured.filter((hook) => hook.terms.graceMs > 0).map(({ terms }) => [terms.name, terms.graceMs]),
-      ),
+    subscribers: () => namesOf(({ terms }) => terms.events.includes("disconnect")),
     longestVetoMs: () => configured.filter(isAsked).reduce((sum, { terms }) => sum + terms.deadlineMs, 0),
     start: () => worker.start(),
     wake,
@@ -86,6 +82,6 @@ export function createHooks(options: HooksOptions): Hooks {
       configured = replacement;
       worker.wake();
     },
-    operations: createHookOperations({ ...shared, runner }),
+    operations: createHookOperations({ ...shared, runner, loadModule: options.loadModule }),
   };
 }

@@ -2,8 +2,9 @@ import type { Connection } from "../core/connection.ts";
 import { SallyportError } from "../core/errors.ts";
 import type { Delivery, DeliveryState, HookEvent, HookTerms, Telling } from "../core/hook.ts";
 import { newId } from "../core/id.ts";
-import type { ProgramRunner } from "../runner/runner.ts";
+import type { LoadScript, ProgramRunner } from "../runner/runner.ts";
 import type { Store } from "../store/store.ts";
+import { checkModule, isModule } from "./check/check-module.ts";
 import { checkProgram } from "./check/check-program.ts";
 import type { Finding } from "./check/finding.ts";
 import { connectionEvent, type NodeFacts } from "./event.ts";
@@ -34,7 +35,7 @@ export type HookOperations = {
    * disconnect, as far as it wants them, or one of the two. Nothing is written down. Errors: `not-found`, `conflict`.
    */
   test(name: string, options?: { event?: HookEvent }): Promise<HookTrial[]>;
-  /** Looks at a program without running it. Empty: nothing found. */
+  /** Looks at a program or a module without running it. Empty: nothing found. */
   check(file: string): Promise<Finding[]>;
 };
 
@@ -42,6 +43,7 @@ type Options = {
   hooks: () => readonly BoundHook[];
   store: Pick<Store, "deliveries">;
   runner: ProgramRunner;
+  loadModule: LoadScript | undefined;
   node: NodeFacts;
   abort: AbortSignal;
   wake: () => void;
@@ -61,7 +63,10 @@ export function createHookOperations(options: Options): HookOperations {
       return found(await deliveries.get(id), id);
     },
     test: (name, { event } = {}) => tryOut(name, event, options),
-    check: (file) => checkProgram(file, options.runner),
+    check: (file) => {
+      const { loadModule, runner } = options;
+      return loadModule && isModule(file) ? checkModule(file, loadModule) : checkProgram(file, runner);
+    },
   };
 }
 

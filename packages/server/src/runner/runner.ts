@@ -53,7 +53,7 @@ export type ProgramResult = {
 
 /** What loading a script tells about it, without calling it. */
 export type ScriptFacts = {
-  entry: "post_auth" | "post_auth_cr" | "definePostAuth";
+  entry: "post_auth" | "post_auth_cr" | "definePostAuth" | "defineHook";
   synchronous: boolean;
   authNull: boolean;
   retainPassword: boolean;
@@ -69,7 +69,10 @@ export type ScriptFacts = {
 export type ScriptFault = { message: string; line: number | null; column: number | null };
 
 export type ScriptCall = {
-  /** JSON-ready arguments: `authcred`, `attributes`, `authret`, `info`. Secrets are already revealed or left out. */
+  /**
+   * JSON-ready arguments: `authcred`, `attributes`, `authret`, `info`, or a hook's `event`. Secrets are already revealed
+   * or left out.
+   */
   arguments: Record<string, unknown>;
   /** From the moment of the call; waiting for a worker counts. */
   deadlineMs: number;
@@ -125,6 +128,8 @@ export type HostLoad = { workers: number; busy: number; waiting: number; deaths:
 export type ScriptToLoad = {
   name: string;
   text: string;
+  /** What it is to be; a post-auth script unless told. */
+  entry?: "defineHook";
   /** What an administrator set, over the script's defaults; undefined: nobody has looked yet, and the defaults do. */
   settings?: Readonly<Record<string, unknown>>;
   /** Also look for what running it would only show sooner or later: wrong types. Takes longer. */

@@ -90,8 +90,8 @@ function peopleHooks(hooks: readonly HookSummary[]): string {
 
 function peopleCheck({ id, findings }: HookCheck): string {
   if (findings.length === 0) return `${visible(id)} can be a hook; nothing was found wrong with it.\n`;
-  const lines = findings.map(({ severity, line, message }) => {
-    const place = line === null ? "" : `line ${line}: `;
+  const lines = findings.map(({ severity, line, column, message }) => {
+    const place = line === null ? "" : `line ${line}${column === undefined ? "" : `, column ${column}`}: `;
     return `${severity}: ${place}${visible(message)}\n`;
   });
   return lines.join("");

@@ -3,5 +3,7 @@ export type Finding = {
   severity: "fault" | "warning";
   /** From 1; null where it is about the file. */
   line: number | null;
+  /** From 1, where it is known. */
+  column?: number;
   message: string;
 };

@@ -42,7 +42,7 @@ export function createTypeScriptLoader(options: TypeScriptLoaderOptions): LoadSc
   let prepared: ReturnType<typeof prepare> | undefined;
   const checkTypes = createTypeChecker();
 
-  async function load({ name, text, settings }: ScriptToLoad) {
+  async function load({ name, text, settings, entry }: ScriptToLoad) {
     prepared ??= prepare();
     prepared.catch(() => {
       prepared = undefined; // it may only have lacked something for a moment
@@ -53,7 +53,7 @@ export function createTypeScriptLoader(options: TypeScriptLoaderOptions): LoadSc
       scriptName: name,
       interpreter: "Node",
       start: (onOutput) => start({ scriptName: name, boot: source.boot, onOutput }),
-      orders: { sources: source.modules, name, text, settings, maxOutputBytes, maxResultBytes },
+      orders: { sources: source.modules, name, text, settings, entry, maxOutputBytes, maxResultBytes },
       loadDeadlineMs: options.loadDeadlineMs ?? 10_000,
       workers: workersPerScript,
       maxWorkers: Math.max(workersPerScript, options.maxWorkersPerScript ?? 4),
