@@ -34,6 +34,7 @@ import { createOpenVpnDriver } from "./drivers/openvpn/openvpn-driver.ts";
 import { createHooks } from "./hooks/dispatch.ts";
 import { createLifecycle } from "./lifecycle.ts";
 import { createPostAuth } from "./post-auth/gate.ts";
+import { withGrace } from "./hooks/grace.ts";
 import { createReplay } from "./post-auth/replay/replay.ts";
 import { createScriptVersions } from "./post-auth/versions.ts";
 import { createProgramRunner } from "./runner/programs/program-runner.ts";
@@ -137,7 +138,7 @@ export async function composeDaemon(options: {
     device: (listener) => deviceOf(live, listener),
   });
   const connections = new Connections({
-    ledger: store.ledger,
+    ledger: withGrace(store.ledger, hooks.graceMs),
     driver,
     nodeNumber: node.number,
     profile: profileOf,
