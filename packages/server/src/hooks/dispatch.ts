@@ -1,6 +1,6 @@
 import type { Log } from "../core/log.ts";
 import type { LoadScript, ProgramRunner } from "../runner/runner.ts";
-import type { Store } from "../store/store.ts";
+import type { GraceMs, Store } from "../store/store.ts";
 import { DeliveryWorker } from "./deliveries.ts";
 import type { NodeFacts } from "./event.ts";
 import { createHookOperations, type HookOperations } from "./operations.ts";
@@ -15,8 +15,10 @@ export type Hooks = {
    * its connect delivery is finished without telling it anything, and is why the ledger queues it the disconnect.
    */
   observers(): string[];
-  /** Names of hooks that want to hear of the end. */
+  /** Names of hooks that want to hear of the end, or must have it noted for their grace period. */
   subscribers(): string[];
+  /** Hooks that have a grace period. */
+  graceMs(): GraceMs;
   /** The time that asking every veto hook may take at most. */
   longestVetoMs(): number;
   /** To be called once, before anybody is let in. Rejects where the store does. */
@@ -69,7 +71,11 @@ export function createHooks(options: HooksOptions): Hooks {
   return {
     vetoes: createVetoes({ ...shared, slots, log }),
     observers: () => namesOf((hook) => !isAsked(hook)),
-    subscribers: () => namesOf(({ terms }) => terms.events.includes("disconnect")),
+    subscribers: () => namesOf(({ terms }) => terms.events.includes("disconnect") || terms.graceMs > 0),
+    graceMs: () =>
+      Object.fromEntries(
+        configured.filter((hook) => hook.terms.graceMs > 0).map(({ terms }) => [terms.name, terms.graceMs]),
+      ),
     longestVetoMs: () => configured.filter(isAsked).reduce((sum, { terms }) => sum + terms.deadlineMs, 0),
     start: () => worker.start(),
     wake,
