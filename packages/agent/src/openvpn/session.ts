@@ -31,6 +31,7 @@ export type SessionOptions = {
 
 const managementDeadlineMs = 10_000;
 const stopDeadlineMs = 10_000;
+const pendingShownMs = 2_000;
 
 /** Speaks to one openvpn over its management interface from start to end: releases it, answers it, tells what becomes of it. */
 export async function runSession(options: SessionOptions): Promise<Tunnel> {
@@ -50,6 +51,7 @@ class Session {
   #ticket: string | undefined;
   #trouble = "";
   #firstAnswer: NodeJS.Timeout | undefined;
+  #pending: NodeJS.Timeout | undefined;
   /** Questions are put one after the other. */
   #asking: Promise<void> = Promise.resolve();
 
@@ -120,6 +122,7 @@ class Session {
   }
 
   #exited(lastWords: string): void {
+    clearTimeout(this.#pending);
     clearTimeout(this.#firstAnswer);
     this.#management?.close();
     this.#goDown("the connection is gone");
@@ -198,6 +201,7 @@ class Session {
 
   #state({ name, detail, ipFour, ipSix }: Extract<Meaning, { kind: "state" }>): void {
     const { events } = this.#options;
+    clearTimeout(this.#pending);
     if (name === "CONNECTED") {
       clearTimeout(this.#firstAnswer);
       this.#credentials.accepted();
@@ -212,7 +216,10 @@ class Session {
     } else if (name === "AUTH" || name === "GET_CONFIG" || name === "AUTH_PENDING") {
       // Somebody answers.
       clearTimeout(this.#firstAnswer);
-      if (name === "AUTH_PENDING") events.progress("Waiting for the sign-in to be confirmed");
+      // Servers also say so for an instant, to be heard at once.
+      if (name === "AUTH_PENDING") {
+        this.#pending = setTimeout(() => events.progress("Waiting for the sign-in to be confirmed"), pendingShownMs);
+      }
     }
   }
 

@@ -98,7 +98,7 @@ export function readOpenVpnProfile(text: string): OpenVpnProfile {
   if (caPem === undefined && !kept.includes("<peer-fingerprint>") && !kept.some((one) => one.startsWith("peer-fing")))
     throw faulty("it does not say by which authority (ca) the server is known");
   return {
-    text: `${kept.join("\n")}\n`,
+    text: `${[...kept, ...(asksPassword ? ["auth-user-pass"] : [])].join("\n")}\n`,
     remotes: remotes.map(([host = "", at = port, over = protocol]) => ({ host, port: at, protocol: over })),
     asksPassword,
     caPem,

@@ -161,8 +161,11 @@ export class ConnectionScripts {
     }
     const token = fetched.bundle.report?.token;
     if (token === undefined || reports.length === 0) return;
-    const unsent = await sendReports(config, { token, reports });
-    if (unsent !== undefined) log(`the server was not told how the scripts came out: ${unsent}`);
+    // One a request: the server takes no longer ones.
+    for (const report of reports) {
+      const unsent = await sendReports(config, { token, reports: [report] });
+      if (unsent !== undefined) log(`the server was not told how ${report.name} came out: ${unsent}`);
+    }
   }
 
   async #run(script: ClientScript, connection: Connection, graceful: boolean): Promise<ScriptReport> {

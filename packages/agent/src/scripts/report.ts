@@ -1,12 +1,14 @@
 import type { ClientScript, ScriptReport } from "@sallyport/protocol";
 import type { ScriptOutcome } from "./run-script.ts";
 
+const mostDetail = 1_000;
+
 export function reportOf(
   script: ClientScript,
   outcome: Omit<ScriptOutcome, "outcome"> & Pick<ScriptReport, "outcome">,
 ): ScriptReport {
   const { name, event, privilege, sha256 } = script;
-  return { name, event, privilege, sha256, ...outcome };
+  return { name, event, privilege, sha256, ...outcome, detail: outcome.detail?.slice(0, mostDetail) ?? null };
 }
 
 export function refusalOf(script: ClientScript, reason: string): ScriptReport {
