@@ -40,7 +40,7 @@ export async function bringUp(options: {
 }): Promise<UpInterface> {
   const { name, directory, managed, log } = options;
   await makeDirectory(directory);
-  const found = await findInterface(name);
+  const found = await findInterface(name, directory);
   if (found === undefined) await expectFreePort(managed.listenPort);
   const up = found ?? (await make(options));
   if (found !== undefined) log.info({ interface: name, engine: up.engine }, "found a running WireGuard interface");
@@ -54,8 +54,9 @@ export async function bringUp(options: {
 }
 
 /** An interface that somebody else runs. @throws SallyportError `driver-failed` where there is none of that name */
-export async function findForeign(name: string): Promise<UpInterface> {
-  const found = await findInterface(name);
+export async function findForeign(name: string, directory: string): Promise<UpInterface> {
+  await makeDirectory(directory);
+  const found = await findInterface(name, directory);
   if (found !== undefined) return { ...found, process: undefined };
   const what = `there is no WireGuard interface ${name}`;
   throw new SallyportError(
@@ -77,11 +78,11 @@ export async function takeDown(name: string, up: UpInterface): Promise<void> {
   }
 }
 
-async function findInterface(name: string): Promise<UpInterface | undefined> {
+async function findInterface(name: string, directory: string): Promise<UpInterface | undefined> {
   for (const end = Date.now() + settleMs; ; await pause(goneEveryMs)) {
     const kind = await kindOf(name);
     if (kind === undefined) return undefined;
-    if (kind === "kernel") return { device: createWgDevice(name), engine: kind, process: undefined };
+    if (kind === "kernel") return { device: createWgDevice({ name, directory }), engine: kind, process: undefined };
     if (kind === "userspace") {
       const process = await findWireGuardGo(name);
       return { device: createUapiDevice({ socketPath: socketOf(name) }), engine: kind, process };
@@ -96,7 +97,7 @@ async function findInterface(name: string): Promise<UpInterface | undefined> {
 async function make(options: { name: string; directory: string; managed: ManagedInterface }): Promise<UpInterface> {
   const { name, directory, managed } = options;
   const made = await run("ip", ["link", "add", "dev", name, "type", "wireguard"]);
-  if (made.ok) return { device: createWgDevice(name), engine: "kernel", process: undefined };
+  if (made.ok) return { device: createWgDevice({ name, directory }), engine: "kernel", process: undefined };
   // "Unknown device type", "Operation not supported": no module. Whatever else it is, wireguard-go has its own say.
   const process = await startWireGuardGo({ name, directory, program: managed.program ?? "wireguard-go" });
   return { device: createUapiDevice({ socketPath: socketOf(name) }), engine: "userspace", process };

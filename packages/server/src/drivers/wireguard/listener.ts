@@ -16,7 +16,7 @@ import type {
   WireGuardInterface,
   WireGuardRequest,
 } from "./wireguard-driver.ts";
-import { boundLog, lastWords, makeDirectory } from "./wireguard-go.ts";
+import { boundLog, lastWords } from "./wireguard-go.ts";
 
 const usualPollMs = 30_000;
 /** Handshakes come without notice: their interface is read so often, but never more than a twentieth of the time. */
@@ -181,8 +181,7 @@ export class Listener {
   async #find(): Promise<UpInterface> {
     const { interface: name, directory, mode } = this.#settings;
     if (mode.kind === "managed") return await bringUp({ name, directory, managed: mode, log: this.#log });
-    await makeDirectory(directory);
-    return await findForeign(name);
+    return await findForeign(name, directory);
   }
 
   async #noteKeys({ device }: UpInterface): Promise<void> {

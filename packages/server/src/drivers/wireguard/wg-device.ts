@@ -1,3 +1,5 @@
+import { rm, writeFile } from "node:fs/promises";
+import { join } from "node:path";
 import { parseRange } from "../../core/address-range.ts";
 import { SallyportError } from "../../core/errors.ts";
 import {
@@ -20,13 +22,24 @@ const linesAPiece = 1_000;
 /**
  * An interface through `wg` of wireguard-tools, which speaks netlink to the kernel's module and the socket's protocol to
  * wireguard-go. The driver uses it for the kernel's. No machine with the module was at hand: the tests put it through
- * the same suite as the socket, over wireguard-go. What differs is that a long change is several writes, in order.
+ * the same suite as the socket, over wireguard-go. What differs is that a long change is several writes, in order. Only its
+ * owner may enter the directory.
  */
-export function createWgDevice(name: string): Device {
-  const wg = async (args: readonly string[], input?: string): Promise<string> => {
-    const ran = await run("wg", args, { input });
+export function createWgDevice({ name, directory }: { name: string; directory: string }): Device {
+  const wg = async (args: readonly string[]): Promise<string> => {
+    const ran = await run("wg", args);
     if (!ran.ok) throw new SallyportError("driver-failed", `wg ${args[0]} ${name} failed: ${ran.stderr}`);
     return ran.stdout;
+  };
+  // `wg` opens what it reads by name, and Node's pipes are sockets, which cannot be opened so.
+  const wgWithFile = async (args: (file: string) => string[], text: string): Promise<void> => {
+    const file = join(directory, "wg.input");
+    try {
+      await writeFile(file, text, { mode: 0o600 });
+      await wg(args(file));
+    } finally {
+      await rm(file, { force: true });
+    }
   };
   const read = async () => readDump(await wg(["show", name, "dump"]));
 
@@ -35,13 +48,12 @@ export function createWgDevice(name: string): Device {
     write: async (change) => {
       check(change);
       const { privateKey, listenPort, peers = [] } = change;
-      const settings = listenPort === undefined ? [] : ["listen-port", `${listenPort}`];
-      // The key is read from where nobody else sees it.
-      if (privateKey !== undefined) settings.push("private-key", "/dev/stdin");
-      if (settings.length > 0) await wg(["set", name, ...settings], privateKey && `${privateKey.reveal()}\n`);
+      if (listenPort !== undefined) await wg(["set", name, "listen-port", `${listenPort}`]);
+      if (privateKey !== undefined)
+        await wgWithFile((file) => ["set", name, "private-key", file], `${privateKey.reveal()}\n`);
       for (const run of runsOf(peers)) {
         const [first] = run;
-        if (first?.kind === "put") await wg(["addconf", name, "/dev/stdin"], await asConfig(run));
+        if (first?.kind === "put") await wgWithFile((file) => ["addconf", name, file], await asConfig(run));
         else await setEach(run, first?.kind === "clear" ? await read() : undefined);
       }
     },
