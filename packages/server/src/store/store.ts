@@ -219,18 +219,18 @@ export type Reservation = {
   mostConnections: number | null;
   /** Hooks that want the disconnect of the connections this one replaces, as in `end`. */
   subscribers: readonly string[];
-};
   graceMs?: GraceMs;
   /** Refuse (`address-in-use`) rather than give another address to a device within its grace, while its old tunnel ends. */
   awaitAddress?: boolean;
+};
 
-export type Reserved =
 /**
  * Hooks with a grace period and how long it is. Such a hook's disconnect is held back so long; if meanwhile the same user
  * and device is admitted in the same profile with the same addresses, the hook is told of neither (`Delivery.earlier`).
  */
 export type GraceMs = Readonly<Record<string, number>>;
 
+export type Reserved =
   | { connection: Connection; replaced: Connection[] }
   | {
       refused: Extract<ErrorCode, "no-free-address" | "address-in-use" | "too-many-connections">;
@@ -278,8 +278,8 @@ export interface Ledger {
       counts: { bytesIn: number; bytesOut: number } | null;
       release: boolean;
       subscribers: readonly string[];
-    },
       graceMs?: GraceMs;
+    },
   ): Promise<boolean>;
   /** Frees the addresses a connection, or a client config, still holds. */
   release(id: string): Promise<void>;
@@ -341,11 +341,11 @@ export interface DeliveryStore {
   nextDueAt(): Promise<string | undefined>;
   /** Leases of a process that is known to be dead: what was running is due (or, for vetoes, failed) when `at` comes. */
   abandonRunning(at: string): Promise<number>;
+  /** Whether the hook has yet to be told of the end of another connection that had one of these addresses. */
+  endUntold(of: { hook: string; sessionId: string; ipv4: string | null; ipv6: string | null }): Promise<boolean>;
   get(id: string): Promise<Delivery | undefined>;
   list(filter: {
     sessionId?: string;
-  /** Whether the hook has yet to be told of the end of another connection that had one of these addresses. */
-  endUntold(of: { hook: string; sessionId: string; ipv4: string | null; ipv6: string | null }): Promise<boolean>;
     state?: DeliveryState;
     hook?: string;
     event?: HookEvent;
@@ -353,11 +353,11 @@ export interface DeliveryStore {
   }): Promise<Delivery[]>;
   /** Makes a failed delivery waiting again with its attempts at 0. */
   retry(id: string, at: string): Promise<boolean>;
+  /** Nobody shall be told of this any more. False where it is neither failed nor waiting. */
+  discard(id: string, at: string): Promise<boolean>;
   /** Deletes what was done before this time, of connections that have ended and of which nothing is left to tell. */
   prune(before: string): Promise<number>;
 }
-  /** Nobody shall be told of this any more. False where it is neither failed nor waiting. */
-  discard(id: string, at: string): Promise<boolean>;
 
 /** Counts for whoever watches; they cost what is open or undone, however long the history is. */
 export interface FigureStore {
