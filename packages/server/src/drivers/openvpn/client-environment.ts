@@ -63,7 +63,8 @@ export function readRequest(
       certificate: certificateOf(texts.X509_0_CN ?? texts.common_name, environment),
       clientAddress,
       clientPort: Number.isInteger(port) && port > 0 && port < 65_536 ? port : undefined,
-      hardwareAddress: clientInfo.IV_HWADDR,
+      // openvpn alone sets IV_HWADDR, and has none without a default route; an agent says its own then.
+      hardwareAddress: clientInfo.IV_HWADDR ?? clientInfo.UV_HWADDR,
       clientInfo,
       ...sessionOf(environment),
       certificateFields: pick(environment, /^(X509_\d+_|tls_serial_\d+$)/),

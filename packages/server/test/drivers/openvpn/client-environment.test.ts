@@ -51,6 +51,16 @@ test("an environment becomes a request with everything scripts and steps need", 
   expect(inspect(read, { depth: 9 }) + JSON.stringify(read)).not.toContain("se=cret");
 });
 
+test("a machine without a hardware address of its own is known by what its agent says", () => {
+  const hardwareAddressOf = (variables: Record<string, string>) => {
+    const read = readRequest("connect", tunnel, event({ username: "alice", ...variables }));
+    return "request" in read ? read.request.hardwareAddress : read;
+  };
+  const device = "0f0e0d0c-0000-4000-8000-000000000001";
+  expect(hardwareAddressOf({ UV_HWADDR: device })).toBe(device);
+  expect(hardwareAddressOf({ UV_HWADDR: device, IV_HWADDR: "00:01:02:ab:cd:ef" })).toBe("00:01:02:ab:cd:ef");
+});
+
 test("without credentials there is neither name nor password; an empty password beside a name is one", () => {
   const read = (variables: Record<string, string>) => {
     const result = readRequest("connect", tunnel, event({ ...usual, ...variables }));
