@@ -53,7 +53,7 @@ test("an environment becomes a request with everything scripts and steps need", 
 
 test("a machine without a hardware address of its own is known by what its agent says", () => {
   const hardwareAddressOf = (variables: Record<string, string>) => {
-    const read = readRequest("connect", tunnel, event({ username: "alice", ...variables }));
+    const read = readRequest("connect", tunnel, event({ username: "alice", untrusted_ip: "192.0.2.2", ...variables }));
     return "request" in read ? read.request.hardwareAddress : read;
   };
   const device = "0f0e0d0c-0000-4000-8000-000000000001";
