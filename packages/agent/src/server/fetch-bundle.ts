@@ -13,7 +13,7 @@ import {
 } from "@sallyport/protocol";
 import type { Platform } from "../interpreter/machine.ts";
 import { version } from "../machine/version.ts";
-import { askServer, ServerRefusal } from "./ask-server.ts";
+import { askServer } from "./ask-server.ts";
 
 /** A bundle that was checked, and what it was checked with, for whoever has to check it again. */
 export type FetchedBundle = { bundle: Bundle; keyId: string; text: string; ticket: string; nonce: string };
@@ -21,6 +21,7 @@ export type FetchedBundle = { bundle: Bundle; keyId: string; text: string; ticke
 const deadlineMs = 10_000;
 /** The tunnel may be some seconds younger than its routes. */
 const mostTries = 4;
+const notYet = ["ECONNREFUSED", "ECONNRESET", "ENETUNREACH", "EHOSTUNREACH", "ETIMEDOUT", "ENOTFOUND", "EAI_AGAIN"];
 const mostSmallBytes = 64 * 1024;
 
 /** WireGuard's ticket; null where there are no scripts for this connection. */
@@ -72,7 +73,8 @@ async function askPatiently(options: Omit<Parameters<typeof askServer>[0], "dead
     try {
       return await askServer({ ...options, deadlineMs });
     } catch (error) {
-      if (error instanceof ServerRefusal || tries === mostTries || options.signal?.aborted) throw error;
+      const unreached = notYet.includes((error as NodeJS.ErrnoException).code ?? "");
+      if (!unreached || tries === mostTries || options.signal?.aborted) throw error;
       await wait(500 * tries, undefined, { signal: options.signal });
     }
   }
