@@ -13,7 +13,8 @@ export const pyodideFiles = [
   "python_stdlib.zip",
 ] as const;
 
-export const layerFiles = ["layer.py", "host.py", "windows_paths.py"] as const;
+/** In the order in which they are read: later ones use what earlier ones define. */
+export const layerFiles = ["layer.py", "windows_paths.py", "host.py"] as const;
 
 /** The text of one of the layer's files: inside the executable, or beside this module. */
 export function layerText(name: (typeof layerFiles)[number]): string {
@@ -38,7 +39,7 @@ export function pyodideDirectory(own: string): string {
 export const importsText = `
 import ast, atexit, base64, ctypes, datetime, errno, functools, getpass, glob, hashlib, http.client, importlib.abc, io, json
 import ntpath, os, platform, random, re, shutil, signal, socket, ssl, string, subprocess, sys, tempfile, threading, time
-import traceback, types, urllib.error, urllib.parse, urllib.request, urllib.response, webbrowser, zipfile
+import tokenize, traceback, types, urllib.error, urllib.parse, urllib.request, urllib.response, webbrowser, zipfile
 `;
 
 /** Where a checkout keeps the snapshot of its version. */

@@ -3,7 +3,7 @@ import { createRequire } from "node:module";
 import { hostname, release, type, version } from "node:os";
 import { dirname, join } from "node:path";
 import { MessageChannel, Worker } from "node:worker_threads";
-import { hostWorkerCode, layerText, pyodideDirectory, pythonSnapshot } from "./assets.ts";
+import { hostWorkerCode, layerFiles, layerText, pyodideDirectory, pythonSnapshot } from "./assets.ts";
 import { synchronousCalls } from "./host-calls.ts";
 import { type FileSystem, layRealFiles, unixRoots, windowsRoots } from "./real-files.ts";
 
@@ -25,8 +25,9 @@ export async function runBuiltInPython(script: string): Promise<never> {
   try {
     const host = startHost();
     const python = await loadPython(dirname(script));
-    layRealFiles(python.FS, process.platform === "win32" ? windowsRoots() : unixRoots(python.FS));
-    process.exit(runScript(python, host, script));
+    const roots = process.platform === "win32" ? windowsRoots() : unixRoots(python.FS);
+    layRealFiles(python.FS, roots);
+    process.exit(runScript({ python, call: host, script, roots }));
   } catch (error) {
     // Only the message: pyodide's own lines are a megabyte long.
     const message = error instanceof Error ? error.message : String(error);
@@ -60,7 +61,14 @@ async function loadPython(own: string): Promise<Python> {
   return python;
 }
 
-function runScript(python: Python, call: ReturnType<typeof synchronousCalls>, script: string): number {
+type Start = {
+  python: Python;
+  call: ReturnType<typeof synchronousCalls>;
+  script: string;
+  roots: readonly { from: string; to: string }[];
+};
+
+function runScript({ python, call, script, roots }: Start): number {
   const namespace = python.runPython("import types as _types; _types.ModuleType('sallyport_layer').__dict__", {
     globals: python.globals,
     filename: "start",
@@ -74,13 +82,13 @@ function runScript(python: Python, call: ReturnType<typeof synchronousCalls>, sc
       return [JSON.stringify(answer), data];
     },
     descriptor: (descriptor: number) => python.FS.getStream(descriptor)?.nfd ?? -1,
-    facts: () => JSON.stringify(facts()),
+    facts: () => JSON.stringify(facts(roots)),
     sleep: (seconds: number) => void Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0, seconds * 1000),
   };
   (namespace as { set(name: string, value: unknown): void }).set("_machine", host);
   (namespace as { set(name: string, value: unknown): void }).set("_script", script);
   (namespace as { set(name: string, value: unknown): void }).set("_directory", process.cwd());
-  for (const name of ["layer.py", "host.py"] as const) {
+  for (const name of layerFiles) {
     python.runPython(layerText(name), { globals: namespace, filename: name });
   }
   return Number(python.runPython(startText, { globals: namespace, filename: "start" }));
@@ -90,7 +98,10 @@ const startText = `
 import random
 random.seed()  # a snapshot is the same every time
 install_host(_machine)
-os.chdir(_directory)
+try:
+    os.chdir(_directory)
+except OSError:
+    pass  # one that Python cannot see, a share of Windows for example
 _status_of_script = run_script(_script)
 import atexit
 atexit._run_exitfuncs()
@@ -102,13 +113,15 @@ for _stream in (sys.stdout, sys.stderr):
 _status_of_script
 `;
 
-function facts() {
+function facts(roots: Start["roots"]) {
   return {
+    /** Windows: letter → where the drive is for Python. */
+    drives: Object.fromEntries(roots.map(({ from, to }) => [from.slice(0, 1).toLowerCase(), to])),
     platform: process.platform,
     environment: process.env,
     pid: process.pid,
     hostName: hostname(),
-    system: type() === "Windows_NT" ? "Windows" : type(),
+    system: process.platform === "win32" ? "Windows" : type(),
     release: release(),
     version: version(),
     machine: { x64: "x86_64", arm64: "aarch64" }[process.arch as string] ?? process.arch,

@@ -42,7 +42,7 @@ async function standIn(name: string, status = 0): Promise<{ bin: string; calls()
   };
 }
 
-describe.each(["builtin", "system"] as const)("in the %s Python", (python) => {
+describe.each(["builtin", "system"] as const)("in the %s Python", { timeout: 120_000 }, (python) => {
   test.concurrent("launch-url opens the page on the first connect, and not on reconnects", async ({ expect }) => {
     const text = await readFile(join(examples, "launch-url.py"), "utf8");
     const browser = await standIn("browser");

@@ -76,7 +76,7 @@ assert list(xrange(2)) == [0, 1] and long("5") == 5 and cmp(1, 2) == -1
 assert StringIO.StringIO("a").read() == "a"
 `;
 
-describe.each(["builtin", "system"] as const)("the %s Python", (python) => {
+describe.each(["builtin", "system"] as const)("the %s Python", { timeout: 120_000 }, (python) => {
   test.concurrent("does what client scripts use, with the script's environment, input and exit status", async () => {
     const environment = { GREETING: "grüß dich" };
     const outcome = await runPython(capabilities, python, { environment, stdin: "first\nsecond" });
@@ -124,12 +124,12 @@ test.each([
   },
 );
 
-test("the built-in Python, which reads an except clause with a comma in its own way, refuses Python 2 too", async () => {
+test("the built-in Python, which reads an except clause with a comma in its own way, refuses Python 2 too", { timeout: 120_000 }, async () => {
   const { error } = await runPython("#PYTHON\ntry:\n    pass\nexcept IOError, e:\n    pass\n", "builtin");
   expect(error).toContain("line 4: an except clause with a comma");
 });
 
-test("what WebAssembly cannot do says so", async () => {
+test("what WebAssembly cannot do says so", { timeout: 120_000 }, async () => {
   const text = "#PYTHON\nimport threading\nthreading.Thread(target=print).start()\n";
   const { status, error } = await runPython(text, "builtin");
   expect(status).toBe(1);

@@ -291,7 +291,10 @@ def install_host(host):
     facts = json.loads(host.facts())
     _windows = facts["platform"] == "win32"
     os.environ.clear()
-    os.environ.update(facts["environment"])
+    if _windows:
+        install_windows_paths(facts["drives"], facts["environment"])
+    else:
+        os.environ.update(facts["environment"])
     subprocess.Popen = Popen
     os.system = _system
     os.getpid = lambda: facts["pid"]
@@ -313,12 +316,12 @@ def install_host(host):
     platform.version = lambda: facts["version"]
     platform.machine = lambda: facts["machine"]
     platform.platform = lambda *_: "%s-%s-%s" % (facts["system"], facts["release"], facts["machine"])
-    if facts["ids"] is None:
-        del os.getuid, os.geteuid, os.getgid, os.getegid
-    else:
-        uid, gid = facts["ids"]
-        os.getuid = os.geteuid = lambda: uid
-        os.getgid = os.getegid = lambda: gid
+    uid, gid = facts["ids"] or (None, None)
+    for name, number in (("getuid", uid), ("geteuid", uid), ("getgid", gid), ("getegid", gid)):
+        if number is not None:
+            setattr(os, name, lambda number=number: number)
+        elif hasattr(os, name):
+            delattr(os, name)
     urllib.request.HTTPHandler = urllib.request.HTTPSHandler = HTTPHandler
     webbrowser.open = _open_browser
     webbrowser.open_new = lambda url: _open_browser(url, 1)
