@@ -174,6 +174,20 @@ export class Connections {
     return ended.filter(Boolean).length;
   }
 
+  /** Ends whoever was let in by what was taken back since, where whoever took it back could not, or died before. */
+  async endWithdrawn(): Promise<number> {
+    const { ledger, nodeNumber } = this.#options;
+    const because = {
+      "config-revoked": "the client config was revoked",
+      "account-disabled": "the account was disabled",
+    } as const;
+    const withdrawn = await ledger.withdrawn({ nodeNumber });
+    const ended = await Promise.all(
+      withdrawn.map((one) => this.kill(one.id, { reason: "disabled", detail: because[one.because] })),
+    );
+    return ended.filter(Boolean).length;
+  }
+
   /** Ends all that a filter finds: a user's when the account is disabled, a client config's when it is revoked. */
   async killAll(which: { userId?: string; connectionId?: string }, end: End): Promise<number> {
     const unfinished = await this.#options.ledger.unfinished({ nodeNumber: this.#options.nodeNumber });

@@ -3,6 +3,7 @@ import type { Store } from "../store/store.ts";
 import type { Connections } from "./connections.ts";
 
 const expireEveryMs = 5_000;
+const withdrawEveryMs = 20_000;
 const pruneEveryMs = 60 * 60_000;
 const dayMs = 24 * 60 * 60_000;
 
@@ -11,7 +12,7 @@ const dayMs = 24 * 60 * 60_000;
  * run twice at once, here or on another node, and nothing is lost when it fails: the next round does it.
  */
 export function startHousekeeping(options: {
-  connections: Pick<Connections, "expire">;
+  connections: Pick<Connections, "expire" | "endWithdrawn">;
   store: Pick<Store, "attempts" | "challenges" | "sessions" | "clientScripts">;
   keepAttemptsDays: number;
   log: Log;
@@ -29,6 +30,7 @@ export function startHousekeeping(options: {
   };
   const timers = [
     every(expireEveryMs, "end expired connections", () => connections.expire()),
+    every(withdrawEveryMs, "end connections that may not be any more", () => connections.endWithdrawn()),
     every(pruneEveryMs, "delete what is past its time", async () => {
       const now = new Date();
       await store.challenges.prune(now.toISOString());

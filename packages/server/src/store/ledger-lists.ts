@@ -6,7 +6,7 @@ import type { Ledger } from "./store.ts";
 /** The reading half of the ledger. */
 export function connectionLists(
   query: Kysely<Tables>,
-): Pick<Ledger, "get" | "byTunnel" | "unfinished" | "expired" | "list"> {
+): Pick<Ledger, "get" | "byTunnel" | "unfinished" | "expired" | "withdrawn" | "list"> {
   const rows = () => query.selectFrom("connections").selectAll();
   // Written into the SQL, not bound: only then does an engine use the index of unfinished rows.
   const unfinished = sql<boolean>`finished = 0`;
@@ -38,6 +38,48 @@ export function connectionLists(
     async expired({ nodeNumber, now }) {
       const select = rows().where("node_number", "=", nodeNumber).where(unfinished).where("ended_at", "is", null);
       return (await select.where("expires_at", "<=", now).execute()).map(connectionOf);
+    },
+
+    async withdrawn({ nodeNumber }) {
+      const found = await query
+        .selectFrom("connections")
+        .select((eb) => [
+          "connections.id",
+          eb
+            .exists(
+              eb
+                .selectFrom("client_configs")
+                .select("client_configs.id")
+                .whereRef("client_configs.profile_id", "=", "connections.profile_id")
+                .whereRef("client_configs.connection_id", "=", "connections.connection_id")
+                .where("client_configs.revoked_at", "is not", null)
+                // A WireGuard key may have had several; an OpenVPN certificate has one.
+                .where((or) =>
+                  or.or([
+                    or("connections.client_config_id", "is", null),
+                    or("client_configs.id", "=", or.ref("connections.client_config_id")),
+                  ]),
+                ),
+            )
+            .as("revoked"),
+          eb
+            .exists(
+              eb
+                .selectFrom("users")
+                .select("users.id")
+                .whereRef("users.id", "=", "connections.user_id")
+                .where("users.disabled", "=", 1),
+            )
+            .as("disabled"),
+        ])
+        .where("connections.node_number", "=", nodeNumber)
+        .where(sql<boolean>`connections.finished = 0`)
+        .where("connections.ended_at", "is", null)
+        .execute();
+      return found.flatMap(({ id, revoked, disabled }) => {
+        if (Number(revoked) === 1) return { id, because: "config-revoked" as const };
+        return Number(disabled) === 1 ? { id, because: "account-disabled" as const } : [];
+      });
     },
 
     async list({ userId, profileId, open, since, limit }) {

@@ -297,6 +297,8 @@ export interface Ledger {
   unfinished(filter: { nodeNumber: number; profileId?: string; listener?: string }): Promise<Connection[]>;
   /** Not ended on this node, and past their time. */
   expired(filter: { nodeNumber: number; now: string }): Promise<Connection[]>;
+  /** Not ended on this node, though their client config was revoked or their account disabled. */
+  withdrawn(filter: { nodeNumber: number }): Promise<{ id: string; because: "config-revoked" | "account-disabled" }[]>;
   /** Newest first. `open` true: not ended. */
   list(filter: {
     userId?: string;

@@ -251,6 +251,20 @@ describe("a connection past its time", () => {
   });
 });
 
+describe("a connection whose client config was revoked, or whose account was disabled, by somebody who died then", () => {
+  it("ends at the next look, as disabled, with its last counts", async () => {
+    const { id } = await admitted("a");
+    await store.accounts.addUser({ id: "alice", passwordDigest: null, at: "" });
+    expect(await connections.endWithdrawn()).toBe(0);
+    await store.accounts.setDisabled("alice", true);
+    connections = restarted();
+    expect(await connections.endWithdrawn()).toBe(1);
+    expect(disconnected).toEqual([{ ...listener, key: "a" }]);
+    expect(await row(id)).toMatchObject({ endReason: "disabled", endDetail: "the account was disabled", bytesIn: 7 });
+    expect(await connections.endWithdrawn()).toBe(0);
+  });
+});
+
 describe("the same device coming back", () => {
   it("ends its older connection as replaced and its tunnel too", async () => {
     const older = await admitted("a", { commonName: "cn" });

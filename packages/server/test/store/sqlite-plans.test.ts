@@ -72,6 +72,11 @@ const operations: Operation[] = [
     (store) => store.ledger.unfinished({ nodeNumber: 0, profileId: "office", listener: "udp/1194" }),
     ["connections_by_unfinished"],
   ],
+  [
+    "those that may not be any more",
+    (store) => store.ledger.withdrawn({ nodeNumber: 0 }),
+    ["client_configs_by_device", "connections_by_unfinished"],
+  ],
   ["the newest connections", (store) => store.ledger.list({ limit: 9 }), ["connections_by_reserved"]],
   ["those since a time", (store) => store.ledger.list({ limit: 9, since: at(0) }), ["connections_by_reserved"]],
   ["a user's", (store) => store.ledger.list({ limit: 9, userId: "alice" }), ["connections_by_user"]],

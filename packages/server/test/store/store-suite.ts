@@ -11,6 +11,7 @@ import type { OpenStore } from "./suite/rows.ts";
 import { scriptsSuite } from "./suite/scripts.ts";
 import { sessionsSuite } from "./suite/sessions.ts";
 import { settingsSuite } from "./suite/settings.ts";
+import { withdrawnSuite } from "./suite/withdrawn.ts";
 
 /** What every engine must do. `open` gives an empty store each time. */
 export function storeSuite(engine: string, open: OpenStore): void {
@@ -26,5 +27,6 @@ export function storeSuite(engine: string, open: OpenStore): void {
     clientScriptsSuite(open);
     propertiesSuite(open);
     figuresSuite(open);
+    withdrawnSuite(open);
   });
 }
