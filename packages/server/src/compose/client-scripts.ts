@@ -29,7 +29,7 @@ export type ClientScripts = {
 };
 
 export async function composeClientScripts(options: {
-  config: Config;
+  config: Pick<Config, "dataDirectory" | "http">;
   profiles: () => readonly ProfileConfig[];
   store: Store;
   authority: Pick<Authority, "caPem">;

@@ -1,4 +1,4 @@
-import { type Command, InvalidArgumentError, Option } from "commander";
+import { type Command, Option } from "commander";
 import type {
   ListedClientScript,
   ShownClientScript,
@@ -100,14 +100,14 @@ function addLooking(script: Command, cli: Cli): void {
       );
     },
   );
-  ofScope(script.command("show").description("print a script's text"))
-    .option("--version <number>", "this version; the live one otherwise", wholeNumber)
-    .action(async (options: ScopeOptions & { version?: number }) => {
-      const input = { ...scopeOf(options), version: options.version };
-      cli.print(await cli.call<ShownClientScript>("client-script-show", input), ({ text }) =>
-        cli.io.stdout.isTTY ? visibleLines(text) : text,
-      );
-    });
+  ofScope(
+    script.command("show [version]").description("print a script's text; the live version unless one is named"),
+  ).action(async (version: string | undefined, options: ScopeOptions) => {
+    const input = { ...scopeOf(options), version: version === undefined ? undefined : wholeNumber(version) };
+    cli.print(await cli.call<ShownClientScript>("client-script-show", input), ({ text }) =>
+      cli.io.stdout.isTTY ? visibleLines(text) : text,
+    );
+  });
   ofScope(script.command("versions").description("all versions of a scope")).action(async (options: ScopeOptions) => {
     const versions = await cli.call<ListedClientScript[]>("client-script-versions", scopeOf(options));
     cli.printList(versions, "There are no versions.", (all) =>
@@ -245,6 +245,7 @@ function words({ groupId, platform, privilege, event }: ShownScope): string {
 }
 
 function wholeNumber(text: string): number {
-  if (!/^[1-9]\d{0,8}$/.test(text)) throw new InvalidArgumentError("Versions count from 1.");
+  if (!/^[1-9]\d{0,8}$/.test(text))
+    throw new UsageError(`${JSON.stringify(text)} is no version: versions count from 1`);
   return Number(text);
 }
