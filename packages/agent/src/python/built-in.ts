@@ -50,8 +50,8 @@ function startHost() {
 
 async function loadPython(own: string): Promise<Python> {
   const directory = pyodideDirectory(own);
-  const require = createRequire(join(directory, "pyodide.js"));
-  const { loadPyodide } = require("./pyodide.js");
+  const path = join(directory, "pyodide.js");
+  const { loadPyodide } = createRequire(path)(path);
   const snapshot = pythonSnapshot();
   const from = snapshot === undefined ? {} : { _loadSnapshot: snapshot };
   const python: Python = await loadPyodide({ indexURL: directory, env: { HOME: "/" }, ...from });

@@ -6,7 +6,8 @@ import { checkoutSnapshot, importsText, pyodideDirectory } from "./assets.ts";
 /** Python's memory after it has started and read what nearly every script imports: from there it starts ten times as fast. */
 export async function makeSnapshot(): Promise<Uint8Array> {
   const directory = pyodideDirectory("");
-  const { loadPyodide } = createRequire(join(directory, "pyodide.js"))("./pyodide.js");
+  const path = join(directory, "pyodide.js");
+  const { loadPyodide } = createRequire(path)(path);
   const python = await loadPyodide({ indexURL: directory, _makeSnapshot: true });
   python.runPython(importsText);
   return python.makeMemorySnapshot();

@@ -124,7 +124,9 @@ test.each([
   },
 );
 
-test("the built-in Python, which reads an except clause with a comma in its own way, refuses Python 2 too", { timeout: 120_000 }, async () => {
+test("the built-in Python, which reads an except clause with a comma in its own way, refuses Python 2 too", {
+  timeout: 120_000,
+}, async () => {
   const { error } = await runPython("#PYTHON\ntry:\n    pass\nexcept IOError, e:\n    pass\n", "builtin");
   expect(error).toContain("line 4: an except clause with a comma");
 });

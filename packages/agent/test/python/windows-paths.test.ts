@@ -69,7 +69,9 @@ shutil.rmtree(directory)
 print(os.path.exists(marker), __file__)
 `;
 
-test("the built-in Python starts and lays out drives where Node says it is on Windows", { timeout: 120_000 }, async () => {
+test("the built-in Python starts and lays out drives where Node says it is on Windows", {
+  timeout: 120_000,
+}, async () => {
   await keepSnapshot();
   const machine = await mkdtemp(join(tmpdir(), "windows-"));
   // Seen from here, this name is that of drive C.
