@@ -78,7 +78,7 @@ export async function composeDaemon(options: {
   const profiles = () => live.profiles;
   const clientScripts = await composeClientScripts({ config, profiles, store, authority, log });
   const directory = createDirectory({ store: clientScripts.accounts, passwords });
-  const kinds = createHookKinds({ runner, config, log });
+  const kinds = createHookKinds({ runner, config, store, log });
   const hooks = createHooks({
     hooks: config.hooks.map((hook) => figures.watchHook(kinds.bind(hook, config))),
     store,

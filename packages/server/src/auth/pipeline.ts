@@ -15,6 +15,8 @@ export type Pipeline = { decide(request: AuthRequest): Promise<Decision> };
 
 /** How long an answer is waited for (COMPATIBILITY: `crstate`). */
 const answerWithinMs = 5 * 60_000;
+/** The attribute Class (RFC 2865 section 5.25). */
+const radiusClass = 25;
 
 export function createPipeline(options: {
   steps: readonly Step[];
@@ -139,6 +141,7 @@ function allow(attemptId: string, findings: Findings): Allow | Deny {
   }
   const session = sessionToKeep(findings);
   const { resumedSession } = findings;
+  const radiusClasses = findings.info.radius_reply?.[radiusClass];
   return {
     outcome: "allow",
     attemptId,
@@ -150,6 +153,7 @@ function allow(attemptId: string, findings: Findings): Allow | Deny {
     save,
     session,
     ...(resumedSession !== null && { resumes: resumedSession.id }),
+    ...(radiusClasses && { radiusClasses }),
   };
 }
 

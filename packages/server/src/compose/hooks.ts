@@ -9,6 +9,8 @@ import { webhook } from "../hooks/kinds/webhook.ts";
 import type { BoundHook } from "../hooks/tell.ts";
 import type { LoadScript, ProgramRunner } from "../runner/runner.ts";
 import { createTypeScriptLoader } from "../runner/typescript/loader.ts";
+import type { Store } from "../store/store.ts";
+import { composeAccounting } from "./radius-accounting.ts";
 import { scriptAccount } from "./scripts.ts";
 
 /** Every kind of hook, and what some of them keep running. */
@@ -21,8 +23,14 @@ export type HookKinds = {
   close(): Promise<void>;
 };
 
-export function createHookKinds(options: { runner: ProgramRunner; config: Config; log: Log }): HookKinds {
-  const { runner, config, log } = options;
+export function createHookKinds(options: {
+  runner: ProgramRunner;
+  config: Config;
+  store: Pick<Store, "ledger">;
+  log: Log;
+}): HookKinds {
+  const { runner, config, store, log } = options;
+  const accounting = composeAccounting({ node: config.node, ledger: store.ledger, log });
   const loadModule = moduleLoader(config, log);
   const modules = createModules({ load: loadModule, log });
   return {
@@ -43,11 +51,19 @@ export function createHookKinds(options: { runner: ProgramRunner; config: Config
           return { terms, tell: logHook(hook), target: `log ${hook.path}` };
         case "module":
           return { terms, tell: modules.tell(hook.path), target: `module ${hook.path}` };
+        case "radiusAccounting":
+          return { terms, tell: accounting.of(hook).tell, target: accounting.target(hook) };
       }
     },
-    refresh: (hooks) => modules.refresh(hooks.flatMap((hook) => (hook.kind === "module" ? [hook.path] : []))),
+    refresh: async (hooks) => {
+      accounting.refresh(hooks);
+      await modules.refresh(hooks.flatMap((hook) => (hook.kind === "module" ? [hook.path] : [])));
+    },
     loadModule,
-    close: () => modules.close(),
+    close: async () => {
+      accounting.close();
+      await modules.close();
+    },
   };
 }
 

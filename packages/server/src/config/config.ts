@@ -60,7 +60,14 @@ export type HookTarget =
       /** Whether a line is on the disk before its event counts as told. */
       sync: boolean;
     }
-  | { kind: "module"; path: string };
+  | { kind: "module"; path: string }
+  | {
+      kind: "radiusAccounting";
+      /** In the order they are asked. */
+      servers: { host: string; port: number; secret: Secret }[];
+      /** How often servers hear of a connection that is open. */
+      interimMs: number;
+    };
 
 export type ScriptsConfig = {
   /** Whom post-auth and module hosts run as when the daemon is root. */

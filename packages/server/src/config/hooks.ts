@@ -5,12 +5,13 @@ import type { HookConfig, HookTarget } from "./config.ts";
 import { describeValue, type Path } from "./faults.ts";
 import { addFault, addWarning, type Reading, take } from "./reading.ts";
 import { hookSchemas } from "./schema.ts";
+import { radiusAccountingTarget } from "./radius-accounting.ts";
 import { webhookTarget } from "./webhook.ts";
 
 /** A hook and the keys it came from, for the checks that compare hooks with each other and with the file system. */
 export type PlacedHook = { hook: HookConfig; path: Path; programPath: Path };
 
-const kinds = ["script", "webhook", "log", "module"] as const;
+const kinds = ["script", "webhook", "log", "module", "radiusAccounting"] as const;
 
 /** eduVPN's `connectScriptPath`: a vetoing script hook of that name, with ten seconds, told of connect and disconnect. */
 export function connectScriptHook(reading: Reading, script: string): PlacedHook {
@@ -74,6 +75,12 @@ const readKind: Record<(typeof kinds)[number], ReadKind> = {
   module: async (reading, value, path) => {
     const written = take(reading, hookSchemas.module, value, path);
     return written && { ...termsOf(written), kind: "module", path: resolve(reading.directory, written.module) };
+  },
+  radiusAccounting: async (reading, value, path) => {
+    const written = take(reading, hookSchemas.radiusAccounting, value, path);
+    if (!written) return undefined;
+    const target = await radiusAccountingTarget(reading, written.radiusAccounting, [...path, "radiusAccounting"]);
+    return { ...termsOf({ ...written, veto: false, showOutput: false }), ...target };
   },
 };
 

@@ -94,6 +94,16 @@ const hookCommon = {
   }).prefault({}),
 };
 
+/** What a kind that can refuse nobody has in common with the others. */
+const { veto: _veto, onFailure: _onFailure, showOutput: _showOutput, ...observerCommon } = hookCommon;
+
+const radiusServer = {
+  server: hostName,
+  port: whole(1, 65_535).default(1813),
+  secret: secretText.optional(),
+  secretFile: path.optional(),
+};
+
 /** A hook is of the kind whose key it has. */
 export const hookSchemas = {
   script: section({
@@ -116,6 +126,14 @@ export const hookSchemas = {
   }),
   log: section({ ...hookCommon, log: path, sync: truth.default(true) }),
   module: section({ ...hookCommon, module: path }),
+  radiusAccounting: section({
+    ...observerCommon,
+    radiusAccounting: section({
+      ...radiusServer,
+      failover: listOf(section(radiusServer), "servers", { max: 7 }).default([]),
+      interimSeconds: whole(60, 86_400).default(600),
+    }),
+  }),
 };
 
 const interfaceName = matching("an interface name of up to 15 characters", /^[A-Za-z0-9][A-Za-z0-9_.-]{0,14}$/);

@@ -49,6 +49,7 @@ export function reservationOf(options: {
       endDetail: null,
       bytesIn: 0,
       bytesOut: 0,
+      ...(decision.radiusClasses && { radiusClasses: decision.radiusClasses }),
     },
   };
 }

@@ -55,6 +55,8 @@ export type Connection = {
   bytesIn: number;
   /** To the client. */
   bytesOut: number;
+  /** The Class attributes of the RADIUS server that let it in, as `replyValues` writes them: accounting gives them back. */
+  radiusClasses?: readonly string[];
   /** WireGuard: the client config it belongs to, which holds its addresses. */
   clientConfigId?: string;
   /** WireGuard: what began it, the making of its client config or a handshake. */

@@ -13,6 +13,8 @@ export type Allow = {
   /** The user's properties with what the scripts changed for this session. */
   properties: Properties;
   group: GroupSnapshot | null;
+  /** The Class attributes of the RADIUS server that accepted the credentials, for accounting. */
+  radiusClasses?: readonly string[];
   /** What a script asked to save on the user's record; written when the connection is admitted. */
   save: Properties;
   /** To be kept when the connection is admitted: what a session token stands for from now on. */

@@ -33,6 +33,7 @@ export function rowOf(connection: Connection): ConnectionTable {
     finished: 0,
     client_config_id: connection.clientConfigId ?? null,
     trigger: connection.trigger ?? null,
+    radius_classes: connection.radiusClasses ? JSON.stringify(connection.radiusClasses) : null,
   };
 }
 
@@ -66,5 +67,6 @@ export function connectionOf(row: ConnectionTable): Connection {
     bytesOut: Number(row.bytes_out),
     ...(row.client_config_id !== null && { clientConfigId: row.client_config_id }),
     ...(row.trigger !== null && { trigger: row.trigger }),
+    ...(row.radius_classes !== null && { radiusClasses: JSON.parse(row.radius_classes) }),
   };
 }

@@ -132,6 +132,8 @@ export type ConnectionTable = {
   finished: number;
   client_config_id: string | null;
   trigger: "config" | "handshake" | null;
+  /** JSON. */
+  radius_classes: string | null;
 };
 
 /**

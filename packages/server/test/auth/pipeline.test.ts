@@ -384,7 +384,12 @@ describe("a challenge", () => {
       check: async () => ({ outcome: "challenged", text: "Token?", echo: true, state: { state: "x" } }),
       resume: async (state, response) =>
         response.reveal() === "7" && state.state === "x"
-          ? { outcome: "accepted", userId: "alice", reason: "radius auth succeeded", info: {} }
+          ? {
+              outcome: "accepted",
+              userId: "alice",
+              reason: "radius auth succeeded",
+              info: { radius_reply: { 25: ["one", "0x00"] } },
+            }
           : { outcome: "wrong", reason: "rejected" },
     };
     const options: Options = { methods: [radius], defaultMethod: "radius" };
@@ -392,7 +397,11 @@ describe("a challenge", () => {
     const asked = await decide(request());
     expect(await decide(request({ password: answer(asked, "8") }))).toMatchObject({ code: "wrong-credentials" });
     const again = await decide(request());
-    expect(await decide(request({ password: answer(again, "7") }))).toMatchObject({ authMethod: "radius" });
+    expect(await decide(request({ password: answer(again, "7") }))).toMatchObject({
+      authMethod: "radius",
+      // Accounting gives them back.
+      radiusClasses: ["one", "0x00"],
+    });
   });
 
   it.each<[string, Partial<AuthRequest>]>([

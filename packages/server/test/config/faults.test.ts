@@ -131,11 +131,11 @@ describe("a fault", () => {
     [`${least}hooks: { name: h }\n`, "hooks: expected a list of at most 50 hooks, found a mapping"],
     [
       `${least}hooks: [fw.sh]\n`,
-      'hooks[0]: expected a hook: a name and one of script, webhook, log and module, found "fw.sh"',
+      'hooks[0]: expected a hook: a name and one of script, webhook, log, module and radiusAccounting, found "fw.sh"',
     ],
     [
       `${least}hooks: [{ name: h, script: /a, webhook: "https://x/" }]\n`,
-      "hooks[0]: expected a hook: a name and one of script, webhook, log and module, found script and webhook",
+      "hooks[0]: expected a hook: a name and one of script, webhook, log, module and radiusAccounting, found script and webhook",
     ],
     [
       hook("veto: true, events: [disconnect]"),

@@ -481,7 +481,7 @@ describe("docs/config.md", () => {
     expect(blocks.length).toBeGreaterThan(6);
     for (const [, note, block = ""] of blocks) {
       const { file, directory } = await configFile("");
-      for (const name of ["siem.key", "inventory.key", "database.password"])
+      for (const name of ["siem.key", "inventory.key", "radius.key", "database.password"])
         await writeFile(join(directory, name), "x", { mode: 0o600 });
       const missing = least.split("\n").filter((line) => !block.includes(`${line.split(":")[0]}:`));
       await writeFile(file, `${block}${missing.join("\n")}\n`);
