@@ -1,4 +1,4 @@
-import type { Device, DeviceState, PeerChange } from "./device.ts";
+import { type Device, type DeviceState, inPieces, type PeerChange } from "./device.ts";
 import { asPut, takenFrom } from "./difference.ts";
 import { enter } from "./look.ts";
 import type { PeerTable } from "./peer-table.ts";
@@ -41,16 +41,16 @@ export async function applyChanges(options: {
 
   const foreign = [...(state?.peers.values() ?? [])].filter(({ publicKey }) => isForeign(publicKey));
   const going = new Set([...what.removals, ...what.closing]);
-  const taken = takenFrom({ puts: what.puts, going, table, foreign });
+  const taken = await takenFrom({ puts: what.puts, going, table, foreign });
   for (const { publicKey } of what.puts) if (isForeign(publicKey)) taken.set(publicKey, publicKey);
   const puts = what.puts.filter(({ publicKey }) => !taken.has(publicKey));
   const removals = what.removals.map((publicKey): PeerChange => ({ kind: "remove", publicKey }));
   const changes = [...removals, ...puts.map(asPut)];
   // Before the write: of one that fails nobody knows how far it came, and what is ours must be found again.
-  for (const peer of puts) table.put(peer);
+  await inPieces(puts, (peer) => void table.put(peer));
   if (changes.length > 0) await device.write({ peers: changes });
 
-  for (const key of what.removals) options.gone(key, true);
-  for (const key of what.closing) options.gone(key, false);
+  await inPieces(what.removals, (key) => options.gone(key, true));
+  await inPieces(what.closing, (key) => options.gone(key, false));
   return taken;
 }

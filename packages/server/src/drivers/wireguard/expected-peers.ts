@@ -1,8 +1,6 @@
-import { breathe, canonicalRange } from "./device.ts";
+import { canonicalRange, inPieces } from "./device.ts";
 import { isKey } from "./keys.ts";
 import type { ExpectedPeer, WireGuardInterface } from "./wireguard-driver.ts";
-
-const peersAPiece = 250;
 
 /**
  * As the ledger says, with canonical ranges. Who was just told gone (`ended`) and is still listed as let in does not come
@@ -18,18 +16,17 @@ export async function asExpected(options: {
   const peers: ExpectedPeer[] = [];
   const malformed: string[] = [];
   const letIn = new Set<string>();
-  for (const [index, peer] of all.entries()) {
-    if (index % peersAPiece === peersAPiece - 1) await breathe();
+  await inPieces(all, (peer) => {
     const { publicKey } = peer;
     const allowedIps = rangesOf(peer);
     if (allowedIps === undefined) {
       malformed.push(publicKey.slice(0, 60));
-      continue;
+      return;
     }
     if (allowedIps.length > 0) letIn.add(publicKey);
     if (allowedIps.length === 0 || !ended.has(publicKey)) peers.push({ ...peer, allowedIps });
     else if (trigger === "handshake") peers.push({ ...peer, allowedIps: [] });
-  }
+  });
   for (const key of ended) if (!letIn.has(key)) ended.delete(key);
   return { peers, malformed };
 }

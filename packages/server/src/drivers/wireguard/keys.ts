@@ -14,9 +14,14 @@ export function isKey(text: string): boolean {
 }
 
 /** @throws SallyportError `invalid-input` where it is no key; the message does not repeat it */
-export function keyToHex(text: string): string {
+export function checkKey(text: string): void {
   if (!isKey(text))
     throw new SallyportError("invalid-input", `a WireGuard key is ${keyBytes} bytes in base64, and this is none`);
+}
+
+/** @throws SallyportError `invalid-input` */
+export function keyToHex(text: string): string {
+  checkKey(text);
   return Buffer.from(text, "base64").toString("hex");
 }
 

@@ -1,5 +1,5 @@
 import type { Traffic, Tunnel } from "../../core/vpn-event.ts";
-import { breathe, type DeviceState, type PeerState } from "./device.ts";
+import { type DeviceState, inPieces, type PeerState } from "./device.ts";
 import { isRight, type KnownPeer, type PeerTable } from "./peer-table.ts";
 import type { WireGuardDriverOptions } from "./wireguard-driver.ts";
 
@@ -18,8 +18,6 @@ export type News = {
   disturbed: string[];
 };
 
-const peersAPiece = 500;
-
 /** Enters what was read into the table. `silenceMs` and `askAgainMs` are null where connections do not follow handshakes. */
 export async function takeNews(options: {
   state: DeviceState;
@@ -30,10 +28,7 @@ export async function takeNews(options: {
 }): Promise<News> {
   const { state, table, now, byHandshake } = options;
   const news: News = { traffic: [], seen: [], knocking: [], silent: [], disturbed: [] };
-  let handled = 0;
-  for (const known of table.all()) {
-    handled += 1;
-    if (handled % peersAPiece === 0) await breathe();
+  await inPieces(table.all(), (known) => {
     const there = state.peers.get(known.publicKey);
     if (there === undefined || !isRight(known, there)) news.disturbed.push(known.publicKey);
     if (there !== undefined) {
@@ -42,7 +37,7 @@ export async function takeNews(options: {
     }
     if (options.withTraffic && known.admitted) addTraffic(news.traffic, known, table);
     if (byHandshake !== null) judgeHandshakes(known, { news, table, now, ...byHandshake });
-  }
+  });
   return news;
 }
 

@@ -1,12 +1,10 @@
 import type { LiveTunnel } from "../../core/vpn-event.ts";
-import { breathe, type Device } from "./device.ts";
+import { type Device, inPieces } from "./device.ts";
 import { asPut, type Difference, difference } from "./difference.ts";
 import { enter } from "./look.ts";
 import type { PeerTable } from "./peer-table.ts";
 import { type Counting, continueCounting, type SavedCounts } from "./saved-counts.ts";
 import type { ExpectedPeer } from "./wireguard-driver.ts";
-
-const peersAPiece = 500;
 
 /**
  * Enters what is on an interface into the table, and puts expected peers that are missing or otherwise on it, in one
@@ -25,33 +23,33 @@ export async function takeOver(options: {
   const state = await device.read();
   const fresh = new Set<string>();
   const foreign = new Set<string>();
-  for (const there of state.peers.values()) {
+  await inPieces(state.peers.values(), async (there) => {
     const { publicKey } = there;
     const isFresh = !table.has(publicKey);
     if (isFresh && !(await options.isOurs(publicKey))) {
       foreign.add(publicKey);
-      continue;
+      return;
     }
+    if (isFresh) fresh.add(publicKey);
     const known = table.put(there);
     enter(known, there, Date.now());
     // What it sent while nobody looked may be long ago; its handshake tells.
     if (isFresh) known.lastSignMs = there.lastHandshakeMs ?? Date.now();
     known.admitted ||= known.allowedIps.length > 0;
-    if (isFresh && fresh.add(publicKey).size % peersAPiece === 0) await breathe();
-  }
+  });
 
   const { puts, blocked } = await difference({ state, expected, isOurs: (key) => table.has(key) });
   // Where the interface was made anew under us, clients are called by us and need not find out by themselves.
   const endpointOf = (key: string) => (state.peers.has(key) ? undefined : table.get(key)?.endpoint);
   const changes = puts.map((peer) => ({ ...asPut(peer), endpoint: endpointOf(peer.publicKey) }));
   if (changes.length > 0) await device.write({ peers: changes });
-  for (const peer of puts) {
+  await inPieces(puts, (peer) => {
     if (!table.has(peer.publicKey)) fresh.add(peer.publicKey);
     if (peer.allowedIps.length === 0) options.isClosed(peer.publicKey);
     const known = table.put(peer);
     if (!state.peers.has(peer.publicKey)) known.lastSignMs = Date.now();
     known.admitted = known.allowedIps.length > 0;
-  }
+  });
 
   const ledger = new Map(expected.map(({ publicKey, counts }) => [publicKey, counts]));
   for (const key of fresh) {

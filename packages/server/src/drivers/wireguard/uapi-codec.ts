@@ -1,4 +1,3 @@
-import { parseRange } from "../../core/address-range.ts";
 import { SallyportError } from "../../core/errors.ts";
 import type { Secret } from "../../core/secret.ts";
 import {
@@ -26,8 +25,8 @@ const longestLine = 1_024;
 const mostPeers = 1_000_000;
 
 /**
- * The operation in pieces of a few peers each, checked whole before the first piece comes.
- * @throws SallyportError `invalid-input` for a malformed key, range or port
+ * The operation in pieces of a few peers each.
+ * @throws SallyportError `invalid-input` for a malformed key, range or port, instead of the piece that it would be in
  */
 export function* encodeChange(change: DeviceChange): Generator<string> {
   let head = "set=1\n";
@@ -154,7 +153,7 @@ function readPeerLine(peer: PeerState, key: string, value: string): void {
       peer.bytesOut = numberIn(value);
       break;
     case "allowed_ip":
-      peer.allowedIps.push(parseRange(value)?.cidr ?? value);
+      peer.allowedIps.push(canonicalRange(value));
       break;
   }
 }

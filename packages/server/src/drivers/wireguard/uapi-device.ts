@@ -3,7 +3,7 @@ import { createConnection, type Socket } from "node:net";
 import { join } from "node:path";
 import { getSystemErrorMessage } from "node:util";
 import { SallyportError } from "../../core/errors.ts";
-import { breathe, type Device, type DeviceState } from "./device.ts";
+import { checkChange, type Device, type DeviceState } from "./device.ts";
 import { AnswerReader, encodeChange, readRequest } from "./uapi-codec.ts";
 
 /** Where wireguard-go and `wg` meet, for all network namespaces of a machine. */
@@ -20,13 +20,9 @@ export function createUapiDevice(options: { socketPath: string; deadlineMs?: num
   return {
     read: () => operate({ socketPath, deadlineMs, what: "read", pieces: [readRequest] }),
     write: async (change) => {
-      // Checked as a whole first: nothing is written of a change that has a malformed key in it.
-      const pieces: string[] = [];
-      for (const piece of encodeChange(change)) {
-        pieces.push(piece);
-        await breathe();
-      }
-      await operate({ socketPath, deadlineMs, what: "change", pieces });
+      await checkChange(change);
+      // wireguard-go works on the first peers while the last are being encoded.
+      await operate({ socketPath, deadlineMs, what: "change", pieces: encodeChange(change) });
     },
   };
 }
@@ -48,7 +44,7 @@ async function operate(options: {
   socketPath: string;
   deadlineMs: number;
   what: "read" | "change";
-  pieces: readonly string[];
+  pieces: Iterable<string>;
 }): Promise<DeviceState> {
   const { socketPath, deadlineMs, what } = options;
   const socket = createConnection(socketPath);
@@ -84,7 +80,7 @@ async function operate(options: {
   return reader.state;
 }
 
-async function send(socket: Socket, pieces: readonly string[]): Promise<void> {
+async function send(socket: Socket, pieces: Iterable<string>): Promise<void> {
   for (const piece of pieces) {
     await new Promise<void>((resolve, reject) => {
       socket.write(piece, "latin1", (error) => (error ? reject(error) : resolve()));

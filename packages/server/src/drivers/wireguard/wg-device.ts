@@ -3,21 +3,20 @@ import { join } from "node:path";
 import { parseRange } from "../../core/address-range.ts";
 import { SallyportError } from "../../core/errors.ts";
 import {
-  breathe,
   canonicalEndpoint,
   canonicalRange,
+  checkChange,
   type Device,
-  type DeviceChange,
   type DeviceState,
+  inPieces,
   type PeerChange,
   type PeerState,
 } from "./device.ts";
-import { isKey, keyToHex, noKey, presharedKeyOf } from "./keys.ts";
+import { isKey, noKey, presharedKeyOf } from "./keys.ts";
 import { run } from "./programs.ts";
 
 /** Public keys on one command line: far below what Linux lets a program have. */
 const peersACommand = 1_000;
-const linesAPiece = 1_000;
 
 /**
  * An interface through `wg` of wireguard-tools, which speaks netlink to the kernel's module and the socket's protocol to
@@ -46,7 +45,7 @@ export function createWgDevice({ name, directory }: { name: string; directory: s
   return {
     read,
     write: async (change) => {
-      check(change);
+      await checkChange(change);
       const { privateKey, listenPort, peers = [] } = change;
       if (listenPort !== undefined) await wg(["set", name, "listen-port", `${listenPort}`]);
       if (privateKey !== undefined)
@@ -75,19 +74,6 @@ export function createWgDevice({ name, directory }: { name: string; directory: s
   }
 }
 
-/** @throws SallyportError `invalid-input` */
-function check({ privateKey, listenPort, peers = [] }: DeviceChange): void {
-  if (privateKey !== undefined) keyToHex(privateKey.reveal());
-  if (listenPort !== undefined && !(Number.isInteger(listenPort) && listenPort >= 0 && listenPort <= 65_535))
-    throw new SallyportError("invalid-input", `${listenPort} is no port`);
-  for (const peer of peers) {
-    keyToHex(peer.publicKey);
-    if (peer.kind !== "put") continue;
-    if (peer.presharedKey !== null) keyToHex(peer.presharedKey.reveal());
-    for (const range of peer.allowedIps) canonicalRange(range);
-  }
-}
-
 /** Neighbours of one kind together, in their order. */
 function runsOf(peers: readonly PeerChange[]): PeerChange[][] {
   const runs: PeerChange[][] = [];
@@ -101,16 +87,15 @@ function runsOf(peers: readonly PeerChange[]): PeerChange[][] {
 
 async function asConfig(peers: readonly PeerChange[]): Promise<string> {
   const parts: string[] = [];
-  for (const [index, peer] of peers.entries()) {
-    if (peer.kind !== "put") continue;
+  await inPieces(peers, (peer) => {
+    if (peer.kind !== "put") return;
     const lines = ["[Peer]", `PublicKey=${peer.publicKey}`, `PresharedKey=${peer.presharedKey?.reveal() ?? noKey}`];
     // A peer in a configuration gets exactly the allowed IPs that stand there: without the line, none.
     if (peer.allowedIps.length > 0) lines.push(`AllowedIPs=${peer.allowedIps.map(canonicalRange).join(",")}`);
     const endpoint = canonicalEndpoint(peer.endpoint ?? "");
     if (endpoint !== undefined) lines.push(`Endpoint=${endpoint}`);
     parts.push(...lines);
-    if (index % linesAPiece === linesAPiece - 1) await breathe();
-  }
+  });
   return `${parts.join("\n")}\n`;
 }
 
@@ -119,11 +104,10 @@ async function readDump(text: string): Promise<DeviceState> {
   const lines = text.split("\n").filter(Boolean);
   const [privateKey = "", , listenPort = ""] = lines[0]?.split("\t") ?? [];
   const peers = new Map<string, PeerState>();
-  for (const [index, line] of lines.slice(1).entries()) {
+  await inPieces(lines.slice(1), (line) => {
     const peer = readPeer(line.split("\t"));
     peers.set(peer.publicKey, peer);
-    if (index % linesAPiece === linesAPiece - 1) await breathe();
-  }
+  });
   return { privateKey: presharedKeyOf(keyOrNone(privateKey)), listenPort: Number(listenPort), peers };
 }
 
