@@ -79,6 +79,26 @@ test("a script is stored, made live, replaced, taken back, taken out, ordered an
   expect(await daemon.run(["post-auth", "activate", "gate", "latest"])).toMatchObject({ status: 2 });
 });
 
+test("a script that comes with Sallyport is stored, gets settings instead of edits, and goes live", async () => {
+  expect((await daemon.run(["post-auth", "shipped"])).stdout).toMatch(/^source-networks +no +\S/m);
+  const settings = await file("networks.json", '{ "allow": ["192.0.2.0/24"] }');
+  const stored = await daemon.json(["post-auth", "add-shipped", "source-networks", "--as", "office"]);
+  expect(stored).toMatchObject({ script: "office", version: 1, language: "typescript", active: false, hasCases: true });
+  // It cannot work with its defaults, and says so instead of refusing everybody.
+  expect(await daemon.run(["post-auth", "activate", "office"])).toMatchObject({ status: 1 });
+  const configured = await daemon.run(["post-auth", "configure", "office", settings]);
+  expect(configured.stdout).toMatch(/^allow +\["192\.0\.2\.0\/24"\] +\[\]$/m);
+  expect(await daemon.json(["post-auth", "activate", "office"])).toMatchObject({ active: true });
+  expect(await daemon.json(["post-auth", "settings", "office"])).toMatchObject({
+    inForce: { allow: ["192.0.2.0/24"] },
+  });
+  const wrong = await daemon.run(["post-auth", "configure", "office", await file("typo.json", '{ "alow": [] }')]);
+  expect(wrong).toMatchObject({ status: 1, stderr: expect.stringContaining("alow") });
+  expect(await daemon.run(["post-auth", "configure", "office"])).toMatchObject({ status: 2 });
+  expect((await daemon.run(["post-auth", "add-shipped", "nothing"])).stderr).toContain("source-networks");
+  await daemon.json(["post-auth", "remove", "office"]);
+});
+
 test("a version whose cases fail goes live only by force", async () => {
   const path = await file("cased.py", gate);
   await daemon.json(["post-auth", "add", "cased", path, "--cases", await file("wrong.yaml", wrongCases)]);

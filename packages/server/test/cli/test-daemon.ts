@@ -18,6 +18,7 @@ import { postAuthCommands } from "../../src/api/commands/post-auth.ts";
 import { postAuthAttemptCommands } from "../../src/api/commands/post-auth-attempts.ts";
 import { propertyCommands } from "../../src/api/commands/properties.ts";
 import { settingCommands } from "../../src/api/commands/settings.ts";
+import { shippedScriptCommands } from "../../src/api/commands/shipped-scripts.ts";
 import { totpCommands } from "../../src/api/commands/totp.ts";
 import { userCommands } from "../../src/api/commands/users.ts";
 import { scriptSetting, scriptSettings } from "../../src/api/script-setting.ts";
@@ -30,6 +31,7 @@ import { createHooks } from "../../src/hooks/dispatch.ts";
 import { scriptHook } from "../../src/hooks/kinds/script.ts";
 import { createPostAuth } from "../../src/post-auth/gate.ts";
 import { createReplay } from "../../src/post-auth/replay/replay.ts";
+import { createShippedScripts } from "../../src/post-auth/shipped.ts";
 import { createScriptVersions } from "../../src/post-auth/versions.ts";
 import { createProgramRunner } from "../../src/runner/programs/program-runner.ts";
 import { createPythonLoader } from "../../src/runner/python/loader.ts";
@@ -152,7 +154,7 @@ export async function startTestDaemon() {
     elsewhere: { "auth.module.post_auth_script": scriptSetting(scripts) },
     families: [scriptSettings(scripts)],
   });
-  const issue: IssueConfig = async ({ userId, profileId, kind }) => {
+  const issue: IssueConfig = async ({ userId, profileId, kind = "user-locked" }) => {
     if (profileId !== "office") throw new SallyportError("not-found", `there is no profile ${profileId}`);
     return await configs.issueOpenVpn({ userId, kind, profile });
   };
@@ -198,6 +200,13 @@ export async function startTestDaemon() {
       script: scriptSetting(scripts),
     }),
     postAuthCommands({ scripts }),
+    shippedScriptCommands({
+      shipped: createShippedScripts({
+        directory: join(import.meta.dirname, "../../../sdk/scripts"),
+        versions: scripts,
+      }),
+      scripts,
+    }),
     postAuthAttemptCommands({
       attempts: store.attempts,
       replay: createReplay({
@@ -222,6 +231,9 @@ export async function startTestDaemon() {
       configs,
       issue,
       endConnections: async () => 0,
+      readmit: async (id) => {
+        throw new SallyportError("not-found", `there is no WireGuard client config ${id}`);
+      },
     }),
   );
   const server = await serveAdminSocket({ path: join(directory, "admin.sock"), commands, log: silent });

@@ -6,12 +6,15 @@ import { Refusal, UsageError } from "../failure.ts";
 import { localTime, table, visible, visibleLines } from "../for-people.ts";
 import { readScriptFile } from "../read-script.ts";
 import type { CheckedFile } from "../try-script.ts";
+import { whoTypes } from "../who-types.ts";
 import { addComparing } from "./post-auth-attempts.ts";
+import { addSettling } from "./post-auth-shipped.ts";
 
 /** `sallyport post-auth …`: the scripts that decide after authentication, as versions. */
 export function register(program: Command, cli: Cli): void {
   const postAuth = program.command("post-auth").description("post-auth scripts and their versions");
   addStoring(postAuth, cli);
+  addSettling(postAuth, cli);
   addLooking(postAuth, cli);
   addGoingLive(postAuth, cli);
   addTrying(postAuth, cli);
@@ -147,11 +150,6 @@ async function testStored(
 ): Promise<CaseResult[]> {
   const cases = file === undefined ? undefined : await readScriptFile(file, "file of cases");
   return await cli.call<CaseResult[]>("post-auth-test", { name, version, cases }, { deadlineMs: testDeadlineMs });
-}
-
-async function whoTypes(cli: Cli): Promise<string> {
-  const { userInfo } = await import("node:os");
-  return cli.io.environment.SUDO_USER || userInfo().username;
 }
 
 function versionNumber(text: string | undefined): number | undefined {
