@@ -10,7 +10,7 @@ export function peerInfo(options: {
   answers: Readonly<Record<string, string>>;
 }): Record<string, string> {
   return {
-    IV_GUI_VER: `sallyport-agent ${version}`,
+    IV_GUI_VER: `sallyport-agent_${version}`,
     // Questions may be put on the tunnel, and sign-ins be handed to a browser.
     IV_SSO: "webauth,crtext",
     UV_ASCLI_VER: version,

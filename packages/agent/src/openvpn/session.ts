@@ -51,6 +51,7 @@ class Session {
   #ticket: string | undefined;
   #trouble = "";
   #firstAnswer: NodeJS.Timeout | undefined;
+  #answered = false;
   #pending: NodeJS.Timeout | undefined;
   /** Questions are put one after the other. */
   #asking: Promise<void> = Promise.resolve();
@@ -114,11 +115,18 @@ class Session {
 
   #awaitFirstAnswer(): void {
     const { serverName, firstAnswerMs } = this.#options;
+    clearTimeout(this.#firstAnswer);
     this.#firstAnswer = setTimeout(() => {
       const said = this.#trouble === "" ? "" : ` openvpn says: ${onOneLine(this.#trouble)}.`;
       const next = "Check that this machine has a network, that the address is right, and that no firewall is between.";
       this.#end(new AgentFailure("unreachable", `${serverName} does not answer.${said}`, next));
     }, firstAnswerMs);
+  }
+
+  /** There is a server. */
+  #hear(): void {
+    this.#answered = true;
+    clearTimeout(this.#firstAnswer);
   }
 
   #exited(lastWords: string): void {
@@ -174,7 +182,6 @@ class Session {
         });
         break;
       case "web":
-        clearTimeout(this.#firstAnswer);
         events.progress(`Sign in with your browser: ${onOneLine(meaning.url)}`);
         break;
       case "pushed":
@@ -203,7 +210,7 @@ class Session {
     const { events } = this.#options;
     clearTimeout(this.#pending);
     if (name === "CONNECTED") {
-      clearTimeout(this.#firstAnswer);
+      this.#hear();
       this.#credentials.accepted();
       this.#goDown("the connection was made anew");
       if (detail.includes("ERROR")) events.progress("Some routes or addresses could not be set; see the agent's log.");
@@ -214,8 +221,7 @@ class Session {
       this.#goDown(wordsForLoss(detail));
       if (name === "RECONNECTING" && wasUp) events.progress("Reconnecting");
     } else if (name === "AUTH" || name === "GET_CONFIG" || name === "AUTH_PENDING") {
-      // Somebody answers.
-      clearTimeout(this.#firstAnswer);
+      this.#hear();
       // Servers also say so for an instant, to be heard at once.
       if (name === "AUTH_PENDING") {
         this.#pending = setTimeout(() => events.progress("Waiting for the sign-in to be confirmed"), pendingShownMs);
@@ -224,7 +230,7 @@ class Session {
   }
 
   #refused(reason: string): void {
-    clearTimeout(this.#firstAnswer);
+    this.#hear();
     const { events } = this.#options;
     const meaning = this.#credentials.refused(reason);
     if (meaning.kind === "end") this.#end(meaning.failure);
@@ -234,9 +240,12 @@ class Session {
   }
 
   #ask(question: () => Promise<string[]>): void {
-    clearTimeout(this.#firstAnswer);
     const answer = async () => {
-      if (this.#failure === undefined && !this.#stopping) this.#management?.send(...(await question()));
+      // Whoever thinks about a password is not the server being silent.
+      clearTimeout(this.#firstAnswer);
+      if (this.#failure !== undefined || this.#stopping) return;
+      this.#management?.send(...(await question()));
+      if (!this.#answered) this.#awaitFirstAnswer();
     };
     this.#asking = this.#asking.then(answer).catch((error: Error) => {
       this.#end(error instanceof AgentFailure ? error : new AgentFailure("failed", error.message));

@@ -4,6 +4,7 @@ import { join } from "node:path";
 import { type ClientScript, mostOutputBytes, type ScriptEvent, type ScriptReport } from "@sallyport/protocol";
 import { type Account, ownAccount } from "../machine/account.ts";
 import { makePrivateDirectory, replaceFile } from "../machine/private-directory.ts";
+import { ownPlatform } from "../machine/system.ts";
 import { refusalOf, reportOf } from "../scripts/report.ts";
 import { runScript } from "../scripts/run-script.ts";
 import { checkForOwner, type OwnersBundle, readPolicy, whyNot } from "./policy.ts";
@@ -67,7 +68,7 @@ export function openAdministratorScripts(terms: AdministratorTerms): Administrat
       mostOutputBytes,
       base: join(directory, "scripts"),
       python: "auto",
-      platform: bundle.platform ?? "linux",
+      platform: ownPlatform(),
     });
     log(
       `administrator script ${script.name} (${script.sha256}) of ${server.name}: ${outcome.outcome} ${outcome.detail ?? outcome.exitCode ?? outcome.signal}\n${outcome.output}`,
