@@ -22,6 +22,7 @@ export async function composeWeb(options: {
   figures: Figures;
   /** Servers of VPN daemons; one that is not attached has no `server`. */
   listeners: () => readonly { profileId: string; listener: string; server: unknown }[];
+  interfaces?: () => readonly { profileId: string; interface: string; state: "up" | "down" }[];
   /** Processes that start programs. */
   spawners: () => number;
   started: () => boolean;
@@ -30,7 +31,14 @@ export async function composeWeb(options: {
 }): Promise<{ close(): Promise<void> }> {
   const { config, authority, store, started, routes, log } = options;
   const { listen, tls, publicUrl, metrics } = config.http;
-  const listeners = () => options.listeners().map((one) => ({ ...one, up: one.server !== undefined }));
+  const listeners = () => [
+    ...options
+      .listeners()
+      .map(({ profileId, listener, server }) => ({ profileId, listener, up: server !== undefined })),
+    ...(options.interfaces?.() ?? []).map((one) => {
+      return { profileId: one.profileId, listener: one.interface, up: one.state === "up" };
+    }),
+  ];
   const unready = createReadiness({ started, listeners, store, dataDirectory: config.dataDirectory });
   const watched = {
     store: store.figures,
