@@ -16,6 +16,7 @@ import { composeCommands } from "./compose/commands.ts";
 import { examineDaemon } from "./compose/doctor/daemon.ts";
 import { createFigures } from "./compose/figures/figures.ts";
 import { createHookKinds } from "./compose/hooks.ts";
+import { nodeFacts } from "./compose/geo-ip.ts";
 import { composeMethods } from "./compose/methods.ts";
 import { composeNetwork, deviceOf, groupSubnets, networkProfiles } from "./compose/network.ts";
 import { certificatesOf, openVpnListeners } from "./compose/openvpn.ts";
@@ -32,9 +33,9 @@ import { reconcile } from "./connections/reconcile.ts";
 import type { Log } from "./core/log.ts";
 import { createOpenVpnDriver } from "./drivers/openvpn/openvpn-driver.ts";
 import { createHooks } from "./hooks/dispatch.ts";
+import { withGrace } from "./hooks/grace.ts";
 import { createLifecycle } from "./lifecycle.ts";
 import { createPostAuth } from "./post-auth/gate.ts";
-import { withGrace } from "./hooks/grace.ts";
 import { createReplay } from "./post-auth/replay/replay.ts";
 import { createScriptVersions } from "./post-auth/versions.ts";
 import { createProgramRunner } from "./runner/programs/program-runner.ts";
@@ -84,7 +85,7 @@ export async function composeDaemon(options: {
     store,
     runner,
     loadModule: kinds.loadModule,
-    node,
+    node: await nodeFacts(config, log),
     log,
   });
   let live = config;

@@ -8,6 +8,7 @@ import { examineAttachedServers } from "./doctor/attached-servers.ts";
 import { examineDataDirectory } from "./doctor/data-directory.ts";
 import { fault, ok, warning } from "./doctor/finding.ts";
 import { examineHostName, examineMachine, examinePython } from "./doctor/machine.ts";
+import { examineGeoIp } from "./geo-ip.ts";
 
 /**
  * Checks everything a working server needs, and says of what is not so how to mend it. Runs as its own process, so that it
@@ -38,6 +39,7 @@ export async function examine(options: {
     ...(await examineDataDirectory(config)),
     ...(await examineHostName(config)),
     ...(await examineHooks(config)),
+    ...(await examineGeoIp(config)),
     ...daemon.findings,
     ...(await examineAttachedServers(config, { openvpnConfig, daemon })),
   ];

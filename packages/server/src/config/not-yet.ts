@@ -12,8 +12,6 @@ export type NotYet = {
 /** Refused at load, each with a plain fault. Whoever builds one of them deletes its line. */
 export const notYet: readonly NotYet[] = [
   { key: "database", what: "PostgreSQL", when: (value) => value !== "sqlite" },
-  { key: "geoIp", what: "GeoIP" },
-  { key: "profiles[].wireguard", what: "WireGuard" },
 ];
 
 export function refuseNotYet(reading: Reading, table: readonly NotYet[]): void {

@@ -1,9 +1,10 @@
 import type { ConnectionEvent } from "@sallyport/protocol";
 import type { Connection } from "../core/connection.ts";
 import type { EarlierPart, HookEvent } from "../core/hook.ts";
+import type { Locate } from "./geo-ip.ts";
 
-/** What hooks are told of this machine. */
-export type NodeFacts = { number: number; url: string; hostName: string };
+/** What hooks are told of this machine, and of where an address is, where it knows. */
+export type NodeFacts = { number: number; url: string; hostName: string; locate?: Locate };
 
 /** A row of the ledger as hooks are told of it. A field that has no value, or none for this event, is left out. */
 export function connectionEvent(options: {
@@ -30,12 +31,18 @@ export function connectionEvent(options: {
     nodeNumber: node.number,
     nodeUrl: node.url,
     nodeHostName: node.hostName,
-    ...(event === "connect" ? ofConnect(connection) : ofDisconnect(connection, earlier)),
+    ...(event === "connect" ? ofConnect(connection, node) : ofDisconnect(connection, earlier)),
   };
 }
 
-function ofConnect({ protocol, originatingIp }: Connection): Partial<ConnectionEvent> {
-  return protocol === "openvpn" && originatingIp !== null ? { originatingIp } : {};
+function ofConnect({ protocol, originatingIp }: Connection, { locate }: NodeFacts): Partial<ConnectionEvent> {
+  if (originatingIp === null) return {};
+  const { country, uri } = locate?.(originatingIp) ?? {};
+  return {
+    ...(protocol === "openvpn" && { originatingIp }),
+    ...(country !== undefined && { geoIpCc: country }),
+    ...(uri !== undefined && { geoIpUri: uri }),
+  };
 }
 
 function ofDisconnect(connection: Connection, earlier: EarlierPart | undefined): Partial<ConnectionEvent> {

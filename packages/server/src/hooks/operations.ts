@@ -28,6 +28,8 @@ export type HookOperations = {
     event?: HookEvent;
     limit: number;
   }): Promise<Delivery[]>;
+  /** Nobody shall be told of what was given up, or still waits. Errors: `not-found`, `conflict`. */
+  discard(id: string): Promise<Delivery>;
   /** Makes a delivery that was given up waiting again. Errors: `not-found`, `conflict`. */
   retry(id: string): Promise<Delivery>;
   /**
@@ -55,6 +57,16 @@ export function createHookOperations(options: Options): HookOperations {
   return {
     list: () => options.hooks().map(({ terms: { name, ...terms }, target }) => ({ id: name, target, ...terms })),
     deliveries: (filter) => deliveries.list(filter),
+    discard: async (id) => {
+      const { state } = found(await deliveries.get(id), id);
+      if (!(await deliveries.discard(id, new Date(options.clock()).toISOString())))
+        throw new SallyportError(
+          "conflict",
+          `delivery ${id} is ${state}; only one that failed or waits can be discarded`,
+        );
+      options.wake();
+      return found(await deliveries.get(id), id);
+    },
     retry: async (id) => {
       await mayRetry(id, options);
       if (!(await deliveries.retry(id, new Date(options.clock()).toISOString())))

@@ -130,7 +130,6 @@ describe("a whole configuration", () => {
     const result = await readConfig({ file, environment: {} });
     expect("faults" in result && result.faults.map((fault) => fault.key)).toEqual([
       "database",
-      "geoIp",
       "profiles[1].wireguard",
       "profiles[3].wireguard",
     ]);

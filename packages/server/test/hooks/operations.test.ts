@@ -71,6 +71,35 @@ describe("a dry run of a hook", () => {
   });
 });
 
+describe("discarding a delivery", () => {
+  it("that was given up decides about it, and lets the disconnect go that waits for it", async () => {
+    const siem = listener({ name: "siem" }, ({ event }) => (event === "C" ? failed : yes));
+    siem.terms.retry = { attempts: 9, firstWaitMs: 3_600_000, longestWaitMs: 3_600_000 };
+    const hooks = hooksOf([siem], ledger.store);
+    await hooks.start();
+    const { id } = await ledger.admitted(hooks.observers());
+    await ledger.end(id, hooks.subscribers());
+    hooks.wake();
+    const waits = await until("the connect waits for its next attempt", async () =>
+      (await ledger.deliveries(id)).find(
+        ({ event, state, attempts }) => event === "connect" && state === "waiting" && attempts === 1,
+      ),
+    );
+    expect(await hooks.operations.discard(waits.id)).toMatchObject({ state: "discarded", error: "it crashed" });
+    await until("the disconnect is told", async () =>
+      (await ledger.deliveries(id)).some(({ state }) => state === "done"),
+    );
+    expect(siem.told.map(({ event }) => event)).toEqual(["C", "D"]);
+    for (const again of [hooks.operations.discard, hooks.operations.retry])
+      await expect(again(waits.id)).rejects.toMatchObject({
+        code: "conflict",
+        message: expect.stringContaining("is discarded"),
+      });
+    await expect(hooks.operations.discard("nothing")).rejects.toMatchObject({ code: "not-found" });
+    await hooks.stop(1_000);
+  });
+});
+
 describe("retrying a delivery", () => {
   it("that was given up begins anew", async () => {
     let broken = true;

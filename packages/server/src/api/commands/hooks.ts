@@ -1,6 +1,6 @@
 import { z } from "zod";
 import type { Connection } from "../../core/connection.ts";
-import type { Delivery } from "../../core/hook.ts";
+import { type Delivery, deliveryStates } from "../../core/hook.ts";
 import type { Finding } from "../../hooks/check/finding.ts";
 import type { HookOperations, HookSummary, HookTrial } from "../../hooks/operations.ts";
 import { type CommandTable, command } from "../command.ts";
@@ -48,12 +48,17 @@ export function hookCommands(deps: {
     "delivery-list": command({
       summary: "Deliveries, newest first.",
       input: z.strictObject({
-        state: z.enum(["waiting", "running", "done", "failed"]).optional(),
+        state: z.enum(deliveryStates).optional(),
         hook: name.optional(),
         sessionId: id.optional(),
         limit: limit(100),
       }),
       run: async (filter) => await Promise.all((await hooks.deliveries(filter)).map(viewOf)),
+    }),
+    "delivery-discard": command({
+      summary: "Decides that a hook need not hear what it failed to hear, or still waits for.",
+      input: z.strictObject({ id }),
+      run: async (input) => await viewOf(await hooks.discard(input.id)),
     }),
     "delivery-retry": command({
       summary: "Tells a hook again what it failed to hear.",

@@ -52,6 +52,13 @@ export function register(program: Command, cli: Cli): void {
       cli.printList(await cli.call<DeliveryView[]>("delivery-list", filter), none, peopleDeliveries);
     });
   hook
+    .command("discard <id>")
+    .description("decide that a hook need not hear what it failed to hear, or still waits for")
+    .action(async (id: string) => {
+      const delivery = await cli.call<DeliveryView>("delivery-discard", { id });
+      cli.print(delivery, () => `Delivery ${visible(id)} to ${visible(delivery.hook)} is discarded.\n`);
+    });
+  hook
     .command("retry <id>")
     .description("tell a hook again what it failed to hear")
     .action(async (id: string) => {
