@@ -20,6 +20,8 @@ export type ConnectionEvent = {
   /** C, OpenVPN. */
   originatingIp?: string;
   proto: "openvpn" | "wireguard";
+  /** WireGuard: what connects and disconnects the device, its client config or its handshakes. */
+  trigger?: "config" | "handshake";
   /** D: from the client. */
   bytesIn?: number;
   /** D: to the client. */
@@ -49,6 +51,7 @@ const variableOf: Record<keyof ConnectionEvent, string> = {
   ipSix: "VPN_IP_SIX",
   originatingIp: "VPN_ORIGINATING_IP",
   proto: "VPN_PROTO",
+  trigger: "VPN_TRIGGER",
   bytesIn: "VPN_BYTES_IN",
   bytesOut: "VPN_BYTES_OUT",
   geoIpCc: "VPN_GEO_IP_CC",

@@ -14,6 +14,7 @@ import { createClientConfigs } from "./client-configs/client-configs.ts";
 import { composeClientScripts } from "./compose/client-scripts.ts";
 import { composeCommands } from "./compose/commands.ts";
 import { examineDaemon } from "./compose/doctor/daemon.ts";
+import { joinDrivers } from "./compose/drivers.ts";
 import { createFigures } from "./compose/figures/figures.ts";
 import { createHookKinds } from "./compose/hooks.ts";
 import { nodeFacts } from "./compose/geo-ip.ts";
@@ -53,7 +54,6 @@ const usualMostAttempts = 2_000;
 const otherWorkMs = 5_000;
 const lastDeliveriesMs = 4_000;
 const lastAnswersMs = 2_000;
-const keepAttemptsDays = 90;
 
 /** Reads the whole configuration and hands every stage what it needs: the one place that names adapters. */
 export async function composeDaemon(options: {
@@ -126,10 +126,13 @@ export async function composeDaemon(options: {
     postAuth,
     lockOut,
     counted: figures.attempt,
+    mostDevices: (id) => profileOf(id)?.devices?.most ?? null,
     log,
   });
 
-  const driver = createOpenVpnDriver({ listeners: await openVpnListeners(config, authority, openVpnProgram), log });
+  const openvpn = createOpenVpnDriver({ listeners: await openVpnListeners(config, authority, openVpnProgram), log });
+  const wireguard = await composeWireGuard({ config, live: () => live, store, log });
+  const driver = joinDrivers({ openvpn, wireguard: wireguard.driver, isWireGuard: wireguard.isWireGuard });
   const network = composeNetwork({ config, accounts: store.accounts, log });
   const passage = createPassage({
     ledger: store.ledger,
@@ -150,6 +153,7 @@ export async function composeDaemon(options: {
     log,
   });
   const lifecycle = createLifecycle({
+  const { devices, upkeep, reconcile: reconcileInterface } = wireguard.complete({ pipeline, connections, passage });
     pipeline,
     connections,
     passage,
@@ -187,13 +191,15 @@ export async function composeDaemon(options: {
     versions,
     replay: createReplay({ ...store, loaders, deadlineMs }),
     clientConfigs,
-    connections,
+    devices,
+    upkeep,
     hooks,
     pipeline,
     postAuth,
     live: () => live,
     examine: examineDaemon({
-      listeners: driver.listeners,
+      listeners: openvpn.listeners,
+      interfaces: wireguard.driver.interfaces,
       scripts: postAuth.scripts,
       settings: store.settings,
       nasIdentifier: () => node.hostName,
@@ -217,13 +223,15 @@ export async function composeDaemon(options: {
         authority,
         store,
         figures,
-        listeners: driver.listeners,
+        listeners: openvpn.listeners,
+        interfaces: wireguard.driver.interfaces,
         spawners: () => runner.spawnerPids().length,
         started: () => admin !== undefined,
         routes: [
           samlRoutes({ service: samlService({ config, store, signIns }), answer: driver.answer, log }),
           clientScripts.routes,
         ],
+      await upkeep.begin();
         log,
       });
       await kinds.refresh(config.hooks);
@@ -231,7 +239,7 @@ export async function composeDaemon(options: {
       await postAuth.reload();
       await startNetwork();
       await driver.start(lifecycle.events);
-      housekeeping = startHousekeeping({ connections, store, keepAttemptsDays, log });
+      housekeeping = startHousekeeping({ connections, devices: upkeep, store, keep: () => live.keep, log });
       admin = await serveAdminSocket({ path: join(dataDirectory, "admin.sock"), commands, log });
     },
     async reload(next) {
@@ -249,6 +257,7 @@ export async function composeDaemon(options: {
         throw error;
       }
       lockOut.terms = next.lockOut;
+      devices.stop();
       hooks.replace(bound);
       await kinds.refresh(next.hooks);
     },
@@ -262,7 +271,10 @@ export async function composeDaemon(options: {
       await within(lastAnswersMs, lifecycle.settled());
       await network.stop("end");
       await hooks.stop(lastDeliveriesMs);
-      await within(lastAnswersMs, Promise.all([postAuth.close(), kinds.close(), ...methods.map((method) => method.close?.())]));
+      await within(
+        lastAnswersMs,
+        Promise.all([postAuth.close(), kinds.close(), ...methods.map((method) => method.close?.())]),
+      );
       await store.close();
     },
   };

@@ -147,7 +147,14 @@ export function createLifecycle(options: {
     const { kind, tunnel } = request;
     const tell = () =>
       driver
-        .refuse(tunnel, { kind, reason, clientReason: clientText, ...retry })
+        .refuse(tunnel, {
+          kind,
+          reason,
+          clientReason: clientText,
+          code,
+          ...(attemptId !== undefined && { attemptId }),
+          ...retry,
+        })
         .catch((error: unknown) => log.warn({ ...tunnel, error }, "a refusal did not reach the VPN daemon"));
     const end = { reason: code === "session-expired" ? "expired" : "rejected", detail: reason } as const;
     await (kind === "reauth" ? connections.dismiss(tunnel, end, tell) : tell());

@@ -72,8 +72,9 @@ export function createPipeline(options: {
     const { request, credentials, at } = findings;
     const userId = credentials.username ?? findings.userId;
     if (userId === null) return deny(attemptId, findings, faultOutcome(step, new Error("a question to nobody")));
-    if (request.kind === "reauth") {
-      const reason = `${step} asked a question, and a client whose key is renewed cannot be asked`;
+    if (request.kind === "reauth" || request.protocol === "wireguard") {
+      const who = request.kind === "reauth" ? "a client whose key is renewed" : "a WireGuard device";
+      const reason = `${step} asked a question, and ${who} cannot be asked`;
       return deny(attemptId, findings, { outcome: "denied", code: "challenge-unsupported", reason });
     }
     const stateId = web?.id ?? randomBytes(18).toString("base64url");
@@ -100,6 +101,7 @@ function emptyFindings(request: AuthRequest): Findings {
     userId: request.username ?? null,
     configOwner: null,
     configKind: null,
+    configExpiresAt: null,
     terms: { loaded: false, authNull: false, groupSelect: false },
     method: null,
     methodReason: "",
@@ -152,6 +154,7 @@ function allow(attemptId: string, findings: Findings): Allow | Deny {
     group,
     save,
     session,
+    ...(findings.configExpiresAt !== null && { deviceExpiresAt: findings.configExpiresAt }),
     ...(resumedSession !== null && { resumes: resumedSession.id }),
     ...(radiusClasses && { radiusClasses }),
   };
@@ -186,7 +189,7 @@ function attemptRecord(findings: Findings, decision: Decision, trace: TraceEntry
     userId: decision.userId,
     clientAddress: request.clientAddress,
     certificateSerial: request.certificate?.serial ?? null,
-    commonName: request.certificate?.commonName ?? null,
+    commonName: request.certificate?.commonName ?? request.device?.publicKey ?? null,
     authMethod: findings.method,
     outcome: decision.outcome,
     code: decision.outcome === "deny" ? decision.code : null,

@@ -25,6 +25,8 @@ export type Findings = {
   /** A client config that belongs to one user makes it work for that user alone. */
   configOwner: string | null;
   configKind: ClientConfigKind | null;
+  /** When the client config runs out; null where there is none of ours. */
+  configExpiresAt: string | null;
   terms: PostAuthTerms;
   method: AuthMethod | null;
   methodReason: string;

@@ -80,7 +80,7 @@ function inline(tag: string, pem: string): string[] {
 }
 
 /** Without line breaks, control and format characters, and cut to so many bytes. */
-function onOneLine(text: string): string {
+export function onOneLine(text: string): string {
   return shortened(clean(text), (kept) => kept);
 }
 

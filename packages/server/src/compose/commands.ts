@@ -20,8 +20,8 @@ import { userCommands } from "../api/commands/users.ts";
 import { scriptSetting, scriptSettings } from "../api/script-setting.ts";
 import type { Pipeline } from "../auth/pipeline.ts";
 import type { ClientConfigs, OpenVpnProfile, StaticChallenge } from "../client-configs/client-configs.ts";
+import type { Devices } from "../client-configs/devices.ts";
 import type { Config } from "../config/config.ts";
-import type { Connections } from "../connections/connections.ts";
 import type { AccountLookup } from "../core/account.ts";
 import { SallyportError } from "../core/errors.ts";
 import { Secret } from "../core/secret.ts";
@@ -34,6 +34,8 @@ import { createShippedScripts } from "../post-auth/shipped.ts";
 import type { ScriptVersions } from "../post-auth/versions.ts";
 import type { Store } from "../store/store.ts";
 import type { ClientScripts } from "./client-scripts.ts";
+import { wireGuardOrder } from "./wireguard/order.ts";
+import type { DeviceUpkeep } from "./wireguard/upkeep.ts";
 
 const shippedScriptsDirectory = fileURLToPath(new URL("../../../sdk/scripts/", import.meta.url));
 
@@ -45,7 +47,9 @@ export function composeCommands(options: {
   versions: ScriptVersions;
   replay: Replay;
   clientConfigs: ClientConfigs;
-  connections: Connections;
+  devices: Devices;
+  /** Ends connections, with what that means for WireGuard devices. */
+  upkeep: DeviceUpkeep;
   hooks: Hooks;
   pipeline: Pipeline;
   postAuth: PostAuthGate;
@@ -54,7 +58,7 @@ export function composeCommands(options: {
   live: () => Config;
   examine: () => Promise<Examination>;
 }): CommandTable {
-  const { store, accounts, versions, clientConfigs, connections, hooks, pipeline } = options;
+  const { store, accounts, versions, clientConfigs, devices, upkeep: connections, hooks, pipeline } = options;
   const endSessions = async (userId: string) => void (await store.sessions.end({ userId }));
   const signedOut = async (userId: string, changed: boolean) => {
     if (changed) await endSessions(userId);
@@ -73,14 +77,20 @@ export function composeCommands(options: {
   };
   const endDevice = (connectionId: string) =>
     connections.killAll({ connectionId }, { reason: "disabled", detail: "the client config was revoked" });
-  const issue: IssueConfig = async ({ userId, profileId, kind }) =>
-    await clientConfigs.issueOpenVpn({
+  const issue: IssueConfig = async ({ userId, profileId, kind, publicKey }) => {
+    const profile = options.live().profiles.find(({ id }) => id === profileId);
+    if (profile?.tunnel.protocol === "wireguard")
+      return await devices.issue(wireGuardOrder({ userId, profileId, kind, publicKey }));
+    if (publicKey !== undefined)
+      throw new SallyportError("invalid-input", "a public key is for WireGuard profiles alone");
+    return await clientConfigs.issueOpenVpn({
       userId,
-      kind,
+      kind: kind ?? "user-locked",
       profile: openVpnProfile(profileId, options.live()),
       staticChallenge: staticChallengeOf(await options.postAuth.scripts()),
       comments: await options.clientScripts.comments(profileId),
     });
+  };
   const script = scriptSetting(versions);
   const settings = settingCommands({
     settings: store.settings,
@@ -135,6 +145,7 @@ export function composeCommands(options: {
       configs: clientConfigs,
       issue,
       endConnections: endDevice,
+      readmit: (id) => devices.readmit(id),
     }),
     connectionCommands({
       list: store.ledger.list,

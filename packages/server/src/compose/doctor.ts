@@ -7,7 +7,7 @@ import { createProgramRunner } from "../runner/programs/program-runner.ts";
 import { examineAttachedServers } from "./doctor/attached-servers.ts";
 import { examineDataDirectory } from "./doctor/data-directory.ts";
 import { fault, ok, warning } from "./doctor/finding.ts";
-import { examineHostName, examineMachine, examinePython } from "./doctor/machine.ts";
+import { examineHostName, examineMachine, examinePython, examineWireGuard } from "./doctor/machine.ts";
 import { examineGeoIp } from "./geo-ip.ts";
 
 /**
@@ -36,6 +36,7 @@ export async function examine(options: {
     ok("config", `${config.file} has no faults`),
     ...config.warnings.map((text) => warning("config", text, "See docs/config.md.")),
     await examinePython(config),
+    ...(await examineWireGuard(config)),
     ...(await examineDataDirectory(config)),
     ...(await examineHostName(config)),
     ...(await examineHooks(config)),

@@ -28,8 +28,11 @@ export async function groupSubnets(accounts: AccountStore): Promise<AddressRange
 /** The profiles whose daemons, and so whose network, are ours. */
 export function networkProfiles(config: Config): NetworkProfile[] {
   return config.profiles.flatMap(({ id, tunnel, ranges, routes, forwarding, nat }) => {
-    if (tunnel.protocol !== "openvpn" || tunnel.mode !== "managed") return [];
-    const devices = tunnel.listeners.map(({ name }) => openVpnDevice(config, id, name));
+    if (tunnel.mode !== "managed") return [];
+    const devices =
+      tunnel.protocol === "wireguard"
+        ? [tunnel.interface]
+        : tunnel.listeners.map(({ name }) => openVpnDevice(config, id, name));
     return [{ id, ranges, routes, forwarding, nat, devices }];
   });
 }
@@ -40,9 +43,8 @@ export function deviceOf(
   { profileId, listener }: { profileId: string; listener: string },
 ): string | null {
   const tunnel = config.profiles.find(({ id }) => id === profileId)?.tunnel;
-  return tunnel?.protocol === "openvpn" && tunnel.mode === "managed"
-    ? openVpnDevice(config, profileId, listener)
-    : null;
+  if (tunnel?.mode !== "managed") return null;
+  return tunnel.protocol === "wireguard" ? tunnel.interface : openVpnDevice(config, profileId, listener);
 }
 
 function openVpnDevice(config: Config, profileId: string, listener: string): string {

@@ -3,10 +3,12 @@ import type { Method } from "../auth/methods/method.ts";
 import { createPipeline, type Pipeline } from "../auth/pipeline.ts";
 import { checkAccount } from "../auth/steps/check-account.ts";
 import { checkCertificate } from "../auth/steps/check-certificate.ts";
+import { checkDevice } from "../auth/steps/check-device.ts";
 import { checkLockOut } from "../auth/steps/check-lock-out.ts";
 import { checkMethod } from "../auth/steps/check-method.ts";
 import { checkTotp } from "../auth/steps/check-totp.ts";
 import { decodeCredentials } from "../auth/steps/decode-credentials.ts";
+import { limitDevices } from "../auth/steps/limit-devices.ts";
 import { placeInGroup } from "../auth/steps/place-in-group.ts";
 import { resumeChallenge } from "../auth/steps/resume-challenge.ts";
 import { resumeSession } from "../auth/steps/resume-session.ts";
@@ -28,6 +30,8 @@ export function composePipeline(options: {
   certificates: (profileId: string | null) => "any" | "ours";
   /** Hears of each attempt. */
   counted: (attempt: AttemptRecord) => void;
+  /** How many WireGuard devices a user may have in a profile; null: no limit. */
+  mostDevices: (profileId: string) => number | null;
   log: Log;
 }): Pipeline {
   const { store, accounts, methods, postAuth, lockOut, log } = options;
@@ -36,6 +40,7 @@ export function composePipeline(options: {
       decodeCredentials,
       checkCertificate({ clientConfigs: store.clientConfigs, certificates: options.certificates }),
       checkLockOut({ lockOut }),
+      checkDevice({ clientConfigs: store.clientConfigs }),
       resumeChallenge({ challenges: store.challenges }),
       resumeSession({ sessions: store.sessions }),
       checkMethod({
@@ -51,6 +56,7 @@ export function composePipeline(options: {
       }),
       runPostAuth({ postAuth, accounts }),
       placeInGroup({ accounts }),
+      limitDevices({ devices: store.devices, most: options.mostDevices }),
     ],
     challenges: store.challenges,
     record: (attempt, given) => {

@@ -25,6 +25,8 @@ export type Config = {
   /** So many wrong credentials within the window lock a user out until it has passed. */
   lockOut: { failures: number; addressFailures: number; windowMs: number };
   geoIp: { database: string } | null;
+  /** How long what is over is kept. */
+  keep: { attemptsDays: number; connectionsDays: number; deliveriesDays: number };
   profiles: ProfileConfig[];
   /** What an administrator should hear of though it keeps nothing from starting; a sentence each, with its place. */
   warnings: string[];
@@ -92,6 +94,8 @@ export type ProfileConfig = {
   nat: "masquerade" | "none";
   /** Null: connections do not expire. */
   sessionExpiryMs: number | null;
+  /** Null for OpenVPN. */
+  devices: DeviceTerms | null;
   tunnel: OpenVpnManaged | OpenVpnAttached | WireGuardManaged | WireGuardAttached;
 };
 
@@ -119,9 +123,30 @@ export type OpenVpnAttached = {
   wakeUp: boolean;
 };
 
-export type WireGuardManaged = { protocol: "wireguard"; mode: "managed"; interface: string; listenPort: number };
+/** `trigger`: whether a device is connected as long as its client config works, or while it shakes hands. */
+type WireGuardInterface = {
+  protocol: "wireguard";
+  interface: string;
+  trigger: "config" | "handshake";
+  /** With the handshake trigger a device not heard of for so long is gone. */
+  silenceMs: number;
+};
 
-export type WireGuardAttached = { protocol: "wireguard"; mode: "attach"; interface: string };
+export type WireGuardManaged = WireGuardInterface & { mode: "managed"; listenPort: number };
+
+/** An interface somebody else runs. */
+export type WireGuardAttached = WireGuardInterface & { mode: "attach" };
+
+/** What holds for the devices of a WireGuard profile. */
+export type DeviceTerms = {
+  /** How many a user may have; null: as many as they like. */
+  most: number | null;
+  presharedKeys: boolean;
+  /** One that has not been used so long after it was issued is taken back; null: never. */
+  unusedMs: number | null;
+  /** Where devices connect to, if not the node's host name and the interface's own port. */
+  endpoint: { host: string; port: number } | null;
+};
 
 export type Listener = {
   /** As configured, in canonical form: `udp/1194`, `udp/192.0.2.1:1194`, `udp/[::]:1194`. */

@@ -33,6 +33,12 @@ export function checkTogether(reading: Reading, parts: ReadParts): void {
       : [],
   );
   checkUnique(reading, attached, "a server of its own");
+  const interfaces = parts.profiles.flatMap(({ profile: { tunnel }, path }) => {
+    if (tunnel.protocol !== "wireguard") return [];
+    const at = tunnel.mode === "managed" ? ["managed", "interface"] : ["attach"];
+    return [{ name: tunnel.interface, path: [...path, "wireguard", ...at] }];
+  });
+  checkUnique(reading, interfaces, "an interface of its own");
   checkDeadlines(reading, parts);
 }
 

@@ -15,6 +15,17 @@ export function parseSocketAddress(text: string): SocketAddress | undefined {
   return { address, port };
 }
 
+/** Reads `vpn.example.org:51820`, `192.0.2.1:51820` or `[2001:db8::1]:51820`. */
+export function parseEndpoint(text: string): { host: string; port: number } | undefined {
+  const socket = parseSocketAddress(text);
+  if (socket !== undefined) return { host: socket.address, port: socket.port };
+  const match = /^([A-Za-z0-9]([A-Za-z0-9-]*[A-Za-z0-9])?(?:\.[A-Za-z0-9]([A-Za-z0-9-]*[A-Za-z0-9])?)*):(\d+)$/.exec(
+    text,
+  );
+  const [host = "", port] = [match?.[1], parsePort(match?.[4] ?? "")];
+  return port === undefined || host.length > 253 ? undefined : { host, port };
+}
+
 /** Reads `udp/1194`, `udp/192.0.2.1:1194` or `udp/[::]:1194` (or `tcp/…`). */
 export function parseListener(text: string): Listener | undefined {
   const match = /^(udp|tcp)\/(.*)$/.exec(text);

@@ -65,6 +65,7 @@ async function readTree(reading: Reading, file: string): Promise<Config | undefi
   const scripts = part("scripts", topSchemas.scripts);
   const lockOut = part("lockOut", topSchemas.lockOut);
   const geoIp = part("geoIp", topSchemas.geoIp);
+  const keep = part("keep", topSchemas.keep);
   const connectScript = part("connectScriptPath", topSchemas.connectScriptPath);
   const database = await readDatabase(reading, top.database);
 
@@ -82,7 +83,7 @@ async function readTree(reading: Reading, file: string): Promise<Config | undefi
   await warnOfMissingPrograms(reading, hooks);
   if (profiles.length === 0) addWarning(reading, ["profiles"], "there is none, so nobody can connect");
 
-  if (!dataDirectory || !database || !node || !http || !scripts || !lockOut) return undefined;
+  if (!dataDirectory || !database || !node || !http || !scripts || !lockOut || !keep) return undefined;
   const { tokenFile } = http.metrics;
   const metricsToken =
     tokenFile === undefined ? null : await readSecretFile(reading, ["http", "metrics", "tokenFile"], tokenFile);
@@ -109,6 +110,7 @@ async function readTree(reading: Reading, file: string): Promise<Config | undefi
       windowMs: lockOut.windowMinutes * 60_000,
     },
     geoIp: geoIp ? { database: fromHere(geoIp.database) } : null,
+    keep,
     profiles: profiles.map(({ profile }) => profile),
     warnings: reading.warnings,
   };

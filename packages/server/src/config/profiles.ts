@@ -1,7 +1,7 @@
 import { resolve } from "node:path";
 import type { z } from "zod";
 import { type AddressRange, parseRange } from "../core/address-range.ts";
-import type { ProfileConfig } from "./config.ts";
+import type { DeviceTerms, ProfileConfig } from "./config.ts";
 import { describeValue, type Path } from "./faults.ts";
 import { addFault, addWarning, type Reading, take, valueAt } from "./reading.ts";
 import { profileSchema } from "./schema.ts";
@@ -35,6 +35,7 @@ export async function readProfile(reading: Reading, value: unknown, path: Path):
       forwarding,
       nat,
       sessionExpiryMs: written.sessionExpiry ?? null,
+      devices: deviceTerms(written),
       tunnel,
     },
   };
@@ -60,14 +61,29 @@ function tunnelOf(written: z.output<typeof profileSchema>, directory: string): P
     const file = passwordFile === undefined ? null : resolve(directory, passwordFile);
     return { protocol: "openvpn", mode: "attach", ...attach, passwordFile: file, certificates, wakeUp };
   }
-  if (wireguard?.managed) return { protocol: "wireguard", mode: "managed", ...wireguard.managed };
-  if (wireguard?.attach !== undefined) return { protocol: "wireguard", mode: "attach", interface: wireguard.attach };
+  if (wireguard === undefined) return undefined;
+  const { managed, attach, trigger, silenceSeconds } = wireguard;
+  const common = { protocol: "wireguard", trigger, silenceMs: silenceSeconds * 1000 } as const;
+  if (managed) return { ...common, mode: "managed", ...managed };
+  if (attach !== undefined) return { ...common, mode: "attach", interface: attach };
   return undefined;
+}
+
+function deviceTerms({ wireguard }: z.output<typeof profileSchema>): DeviceTerms | null {
+  if (wireguard === undefined) return null;
+  const { maxDevices, presharedKeys, unusedDays, endpoint } = wireguard;
+  return {
+    most: maxDevices ?? null,
+    presharedKeys,
+    unusedMs: unusedDays === undefined ? null : unusedDays * 86_400_000,
+    endpoint: endpoint ?? null,
+  };
 }
 
 /** The keys that go with `attach` alone, and those that a server of somebody else's has no use for. */
 async function checkAttached(reading: Reading, written: z.output<typeof profileSchema>, path: Path): Promise<void> {
-  const { openvpn, forwarding, nat } = written;
+  const { openvpn, wireguard } = written;
+  if (openvpn?.attach !== undefined || wireguard?.attach !== undefined) checkTheirs(reading, written, path);
   if (openvpn === undefined) return;
   if (openvpn.attach === undefined) {
     for (const key of ["passwordFile", "certificates", "wakeUp"] as const) {
@@ -89,6 +105,13 @@ async function checkAttached(reading: Reading, written: z.output<typeof profileS
       "every account of this machine can reach it: use a passwordFile",
     );
   }
+}
+
+function checkTheirs(
+  reading: Reading,
+  { forwarding, nat }: Pick<z.output<typeof profileSchema>, "forwarding" | "nat">,
+  path: Path,
+): void {
   const theirs = "the server's own firewall, as the server is not ours";
   if (forwarding) addFault(reading, { path: [...path, "forwarding"], expected: theirs, found: "true beside attach" });
   if (nat !== "none") addFault(reading, { path: [...path, "nat"], expected: theirs, found: `${nat} beside attach` });

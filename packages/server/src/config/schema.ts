@@ -1,7 +1,7 @@
 import { z } from "zod";
 import { parseAddress, parseRange } from "../core/address-range.ts";
 import { parseDuration } from "./duration.ts";
-import { parseListener, parseManagement, parseSocketAddress } from "./listen.ts";
+import { parseEndpoint, parseListener, parseManagement, parseSocketAddress } from "./listen.ts";
 
 /*
  * The shapes of `sallyport.yaml` as it is written. Every message says what was expected, so that a fault can put it
@@ -160,6 +160,13 @@ const openvpn = section({
 const wireguard = section({
   managed: section({ interface: interfaceName, listenPort: whole(1, 65_535) }).optional(),
   attach: interfaceName.optional(),
+  trigger: oneOf(["config", "handshake"]).default("config"),
+  // WireGuard shakes hands every two minutes while something is sent: less would end who is there.
+  silenceSeconds: whole(150, 86_400).default(180),
+  maxDevices: whole(1, 100_000).optional(),
+  presharedKeys: truth.default(false),
+  unusedDays: whole(1, 3650).optional(),
+  endpoint: parsed("a host and port such as vpn.example.org:51820", parseEndpoint).optional(),
 });
 
 export const profileSchema = section({
@@ -222,6 +229,11 @@ export const topSchemas = {
     windowMinutes: whole(1, 10_080).default(15),
   }).prefault({}),
   geoIp: section({ database: path }).optional(),
+  keep: section({
+    attemptsDays: whole(1, 36_500).default(90),
+    connectionsDays: whole(1, 36_500).default(365),
+    deliveriesDays: whole(1, 36_500).default(90),
+  }).prefault({}),
 };
 
 export const topKeys = [
@@ -235,4 +247,5 @@ export const topKeys = [
   "profiles",
   "scripts",
   "lockOut",
+  "keep",
 ] as const;

@@ -12,7 +12,9 @@ type Where = { profileId: string; listener: string };
 /** The way through for a connection: what its client is told by the VPN daemon, and what the machine lets pass. */
 export type Passage = {
   /** What the VPN daemon is told to give the client. */
-  admission(connection: Connection): Omit<Admission, "kind">;
+  admission(
+    connection: Pick<Connection, "profileId" | "ipv4" | "ipv6" | "properties" | "group">,
+  ): Omit<Admission, "kind">;
   /** The machine lets this client's packets through, and nobody else's from its address. Errors: `network-failed`. */
   open(connection: Connection): Promise<void>;
   close(connectionId: string): Promise<void>;

@@ -31,10 +31,11 @@ export function reservationOf(options: {
       nodeNumber,
       listener: request.tunnel.listener,
       protocol: request.protocol,
-      connectionId: request.certificate?.commonName ?? userId,
+      connectionId: request.device?.publicKey ?? request.certificate?.commonName ?? userId,
       tunnelKey: request.tunnel.key,
       attemptId: decision.attemptId,
-      originatingIp: request.clientAddress,
+      // A WireGuard device that is let in by its making may come from anywhere.
+      originatingIp: request.device?.trigger === "config" ? null : request.clientAddress,
       state: "reserved",
       properties,
       group,
@@ -43,13 +44,14 @@ export function reservationOf(options: {
       reservedAt,
       admittedAt: null,
       establishedAt: null,
-      expiresAt: expiryOf(decision, profile, reservedAt),
+      expiresAt: expiryOf(decision, profile, reservedAt, request.device !== undefined),
       endedAt: null,
       endReason: null,
       endDetail: null,
       bytesIn: 0,
       bytesOut: 0,
       ...(decision.radiusClasses && { radiusClasses: decision.radiusClasses }),
+      ...(request.device && { clientConfigId: request.device.clientConfigId, trigger: request.device.trigger }),
     },
   };
 }
@@ -57,7 +59,7 @@ export function reservationOf(options: {
 export function refusalText({ refused, heldBy }: Extract<Reserved, { refused: ErrorCode }>): string {
   switch (refused) {
     case "address-in-use":
-      return `the fixed address is held by connection ${heldBy ?? "(unknown)"}`;
+      return `the fixed address is held by ${heldBy ?? "(unknown)"}, a connection or client config`;
     case "too-many-connections":
       return "the user has as many connections as prop_max_connections allows";
     default:
@@ -65,14 +67,18 @@ export function refusalText({ refused, heldBy }: Extract<Reserved, { refused: Er
   }
 }
 
-/** The end of the session the user signed in to, or what the profile allows any connection, whichever comes first. */
-function expiryOf(decision: Allow, profile: ConnectionProfile, from: string): string | null {
-  if (decision.authMethod === "autologin") return null;
+/**
+ * The end of the session the user signed in to, of the device's client config, or what the profile allows any
+ * connection, whichever comes first. The lifetime of a WireGuard device was counted when it was issued.
+ */
+function expiryOf(decision: Allow, profile: ConnectionProfile, from: string, wireguard: boolean): string | null {
+  const device = decision.deviceExpiresAt ?? null;
+  if (wireguard || decision.authMethod === "autologin") return device;
   const { sessionExpiryMs } = profile;
   const after = (ms: number | null) => (ms === null ? null : new Date(Date.parse(from) + ms).toISOString());
   // A server that gives out no session tokens has no session that could end: the connection itself lasts so long.
   const own = decision.session === null ? after(lifetimeMs(decision.properties)) : decision.session.expiresAt;
-  const ends = [own, after(sessionExpiryMs)].filter((end) => end !== null);
+  const ends = [own, after(sessionExpiryMs), device].filter((end) => end !== null);
   return ends.sort()[0] ?? null;
 }
 

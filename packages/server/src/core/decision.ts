@@ -19,6 +19,8 @@ export type Allow = {
   save: Properties;
   /** To be kept when the connection is admitted: what a session token stands for from now on. */
   session: VpnSession | null;
+  /** When the device's client config runs out. */
+  deviceExpiresAt?: string;
   /** The session that stood for the credentials: whoever ended it meanwhile ended this too. */
   resumes?: string;
 };

@@ -85,6 +85,13 @@ export const errorTable = {
     "The user has as many connections as prop_max_connections allows.",
     "See them with `sallyport connection list --user NAME`, end one, or raise prop_max_connections.",
   ),
+  "too-many-devices": denial(
+    "policy",
+    403,
+    "You have as many devices as you may have. Please give one back first.",
+    "The user has as many WireGuard devices in this profile as wireguard_max_devices or the profile's maxDevices allows.",
+    "See them with `sallyport client-config list --user NAME`, revoke one, or raise wireguard_max_devices.",
+  ),
   "autologin-not-allowed": denial(
     "policy",
     403,

@@ -1,3 +1,4 @@
+import type { Trigger } from "./connection.ts";
 import type { ClientCertificate } from "./credentials.ts";
 import type { Secret } from "./secret.ts";
 
@@ -28,7 +29,12 @@ export type AccessRequest = {
    */
   session?: { id: string; state: "initial" | "authenticated" | "expired" | "invalid" };
   certificateFields: Readonly<Record<string, string>>;
+  /** WireGuard: the device that is to be let in, and why it is asked about now. */
+  device?: RequestingDevice;
 };
+
+/** A WireGuard device by its client config. `publicKey` is base64. */
+export type RequestingDevice = { clientConfigId: string; publicKey: string; trigger: Trigger };
 
 /** A tunnel as the daemon lists it: what is really there, against which the ledger is held after an attach. */
 export type LiveTunnel = {

@@ -28,6 +28,7 @@ export function connectionEvent(options: {
     ...(connection.ipv4 !== null && { ipFour: connection.ipv4 }),
     ...(connection.ipv6 !== null && { ipSix: connection.ipv6 }),
     proto: connection.protocol,
+    ...(connection.trigger !== undefined && { trigger: connection.trigger }),
     nodeNumber: node.number,
     nodeUrl: node.url,
     nodeHostName: node.hostName,

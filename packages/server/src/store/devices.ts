@@ -41,7 +41,27 @@ export function deviceStore({ query, transaction }: Database): DeviceStore {
       let select = query.selectFrom("client_configs").selectAll().where(working).orderBy("created_at").orderBy("id");
       if (profileId !== undefined) select = select.where("profile_id", "=", profileId);
       if (userId !== undefined) select = select.where("user_id", "=", userId);
-      return (await select.execute()).map((row) => ({ ...clientConfigOf(row), presharedKey: row.preshared_key }));
+      return (await select.execute()).map(clientConfigOf);
+    },
+
+    async presharedKey(id) {
+      const row = await query
+        .selectFrom("client_configs")
+        .select("preshared_key")
+        .where("id", "=", id)
+        .executeTakeFirst();
+      return row?.preshared_key ?? null;
+    },
+
+    async presharedKeys(profileId) {
+      const rows = await query
+        .selectFrom("client_configs")
+        .select(["id", "preshared_key"])
+        .where(working)
+        .where("profile_id", "=", profileId)
+        .where("preshared_key", "is not", null)
+        .execute();
+      return new Map(rows.map((row) => [row.id, row.preshared_key ?? ""]));
     },
 
     async withKey(profileId, publicKey) {

@@ -6,7 +6,7 @@ import type { Ledger } from "./store.ts";
 /** The reading half of the ledger. */
 export function connectionLists(
   query: Kysely<Tables>,
-): Pick<Ledger, "get" | "byTunnel" | "unfinished" | "expired" | "withdrawn" | "list"> {
+): Pick<Ledger, "get" | "byTunnel" | "ofClientConfig" | "unfinished" | "expired" | "withdrawn" | "list"> {
   const rows = () => query.selectFrom("connections").selectAll();
   // Written into the SQL, not bound: only then does an engine use the index of unfinished rows.
   const unfinished = sql<boolean>`finished = 0`;
@@ -24,6 +24,12 @@ export function connectionLists(
         .where("profile_id", "=", profileId)
         .where(unfinished)
         .execute();
+      const row = found.toSorted((a, b) => rank(b).localeCompare(rank(a)))[0];
+      return row && connectionOf(row);
+    },
+
+    async ofClientConfig(id) {
+      const found = await rows().where("client_config_id", "=", id).where(unfinished).execute();
       const row = found.toSorted((a, b) => rank(b).localeCompare(rank(a)))[0];
       return row && connectionOf(row);
     },

@@ -6,7 +6,19 @@ import type { ErrorCode } from "../core/errors.ts";
 import type { Delivery, DeliveryState, HookEvent } from "../core/hook.ts";
 import type { Properties, PropertyOwner } from "../core/properties.ts";
 import type { VpnSession } from "../core/session.ts";
+import type { ClientConfigStore, DeviceStore } from "./client-config-store.ts";
 import type { ClientScriptStore } from "./client-script-store.ts";
+import type { ScriptStore } from "./script-store.ts";
+
+export type {
+  ClientConfig,
+  ClientConfigEnd,
+  ClientConfigKind,
+  ClientConfigStore,
+  DeviceFacts,
+  DeviceStore,
+} from "./client-config-store.ts";
+export type { ScriptStore, ScriptSummary, ScriptVersion } from "./script-store.ts";
 
 /**
  * The port to the database: one interface a noun, implemented for each engine and put through one suite of tests.
@@ -59,111 +71,6 @@ export interface SettingStore {
   list(): Promise<Record<string, string>>;
   set(key: string, value: string): Promise<void>;
   delete(key: string): Promise<boolean>;
-}
-
-export type ClientConfigKind = "user-locked" | "auto-login" | "server-locked";
-
-/** A device's file as the server remembers it: no private key. */
-export type ClientConfig = {
-  id: string;
-  /** Null for server-locked ones. */
-  userId: string | null;
-  profileId: string;
-  kind: ClientConfigKind;
-  protocol: "openvpn" | "wireguard";
-  /** Certificate common name, or WireGuard public key: the connection's `connectionId`. */
-  connectionId: string;
-  /** Lower-case hex without leading zeros; null for WireGuard. */
-  serial: string | null;
-  createdAt: string;
-  expiresAt: string;
-  revokedAt: string | null;
-} & Partial<DeviceFacts>;
-
-/** Why a client config works no more, before its time. */
-export type ClientConfigEnd = "revoked" | "replaced" | "deleted" | "unused" | "rejected";
-
-/** What is known of a WireGuard device beside its file; what has no value is left out. */
-export type DeviceFacts = {
-  /** When its file was handed out; left out while it is being asked for. */
-  issuedAt: string;
-  endReason: ClientConfigEnd;
-  /** Since when an administrator keeps it out though it is valid. */
-  awayAt: string;
-  ipv4: string;
-  ipv6: string;
-  /** Its last handshake, and where from. */
-  lastSeenAt: string;
-  endpoint: string;
-};
-
-export interface ClientConfigStore {
-  add(config: ClientConfig): Promise<void>;
-  get(id: string): Promise<ClientConfig | undefined>;
-  bySerial(serial: string): Promise<ClientConfig | undefined>;
-  list(filter?: { userId?: string; profileId?: string }): Promise<ClientConfig[]>;
-  /** False where there is none or it is revoked already. */
-  revoke(id: string, at: string, reason?: ClientConfigEnd): Promise<boolean>;
-}
-
-/** WireGuard devices: client configs of a public key (`connectionId`), which hold addresses as long as they work. */
-export interface DeviceStore {
-  /** A device that is being asked for. False where the profile has a working one with this key. */
-  begin(config: ClientConfig, presharedKey: string | null): Promise<boolean>;
-  /** Its file is handed out. False where it was revoked meanwhile. */
-  issued(
-    id: string,
-    facts: { at: string; expiresAt: string; ipv4: string | null; ipv6: string | null },
-  ): Promise<boolean>;
-  /** It was never handed out: nothing of it stays, and its addresses are free. */
-  drop(id: string): Promise<void>;
-  /** Those not revoked, in order of their making, with keys that nobody else reads. Those past their time too. */
-  working(filter?: {
-    profileId?: string;
-    userId?: string;
-  }): Promise<(ClientConfig & { presharedKey: string | null })[]>;
-  /** All that ever had this key, the working one first. */
-  withKey(profileId: string, publicKey: string): Promise<ClientConfig[]>;
-  /** Null lets it in again. */
-  setAway(id: string, at: string | null): Promise<void>;
-  seen(
-    sightings: readonly { profileId: string; publicKey: string; at: string | null; endpoint: string | null }[],
-  ): Promise<void>;
-  /** Those that work no more, hold addresses, and have no connection left. */
-  stillHolding(now: string): Promise<{ id: string; profileId: string }[]>;
-}
-
-export type ScriptVersion = {
-  script: string;
-  /** From 1, counting up; never used again. */
-  version: number;
-  language: "python" | "typescript";
-  text: string;
-  sha256: string;
-  /** YAML or JSON text of its cases, where it was stored with some. */
-  cases: string | null;
-  createdAt: string;
-  createdBy: string;
-};
-
-export type ScriptSummary = { id: string; activeVersion: number | null; latestVersion: number; position: number };
-
-/** Post-auth scripts: named, versions immutable, at most one version of each active, run in order of `position`. */
-export interface ScriptStore {
-  /** Makes the script where there is none; the new version is not active. */
-  addVersion(version: Omit<ScriptVersion, "version">): Promise<ScriptVersion>;
-  version(script: string, version: number): Promise<ScriptVersion | undefined>;
-  versions(script: string): Promise<ScriptVersion[]>;
-  list(): Promise<ScriptSummary[]>;
-  /** Null deactivates. False where there is no such version. */
-  activate(script: string, version: number | null, at: string): Promise<boolean>;
-  /** Active versions in order. */
-  active(): Promise<ScriptVersion[]>;
-  /** Versions made active before, newest first: rollback takes the one before the present. */
-  activations(script: string): Promise<{ version: number | null; at: string }[]>;
-  /** Every name must be known; scripts left out follow in their old order. */
-  reorder(names: readonly string[]): Promise<boolean>;
-  remove(script: string): Promise<boolean>;
 }
 
 export interface AttemptStore {
@@ -293,6 +200,8 @@ export interface Ledger {
   get(id: string): Promise<Connection | undefined>;
   /** The connection, ended or not, that still holds addresses or is not ended under this tunnel. */
   byTunnel(tunnel: { profileId: string; listener: string; key: string }): Promise<Connection | undefined>;
+  /** The connection of a WireGuard device that has not ended, or whose peer may still be there. */
+  ofClientConfig(id: string): Promise<Connection | undefined>;
   /** Not ended, or still holding an address, on this node. */
   unfinished(filter: { nodeNumber: number; profileId?: string; listener?: string }): Promise<Connection[]>;
   /** Not ended on this node, and past their time. */

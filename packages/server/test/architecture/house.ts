@@ -26,7 +26,9 @@ const ports: Record<string, string> = {
   "network/network.ts": "network",
   "runner/runner.ts": "runner",
   "store/store.ts": "store",
+  "store/client-config-store.ts": "store",
   "store/client-script-store.ts": "store",
+  "store/script-store.ts": "store",
 };
 
 /** Undefined for a file that has no place in the house. */

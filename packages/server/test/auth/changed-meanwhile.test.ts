@@ -8,6 +8,7 @@ const asked = (stored: { disabled?: boolean; revokedAt?: string; connectionId?: 
       user: async (id) => ({ id, disabled: stored.disabled ?? false }) as Awaited<ReturnType<AccountStore["user"]>>,
     },
     clientConfigs: {
+      get: async () => undefined,
       bySerial: async (serial) => ({
         id: "device-1",
         userId: "alice",

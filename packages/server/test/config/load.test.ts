@@ -31,11 +31,16 @@ profiles:
     nat: masquerade
     dns: [10.0.0.53]
   - id: mobile
-    wireguard: { managed: { interface: wg0, listenPort: 51820 } }
+    wireguard:
+      managed: { interface: wg0, listenPort: 51820 }
+      maxDevices: 3
+      presharedKeys: true
+      unusedDays: 14
+      endpoint: "wg.example.org:443"
     ranges: { ipv4: 10.43.0.0/20 }
     sessionExpiry: P30D
   - { id: old, openvpn: { attach: "unix:/run/openvpn/old.sock" }, ranges: { ipv6: "fd43::/64" } }
-  - { id: older, wireguard: { attach: wg1 }, ranges: { ipv6: "fd44::/64" } }
+  - { id: older, wireguard: { attach: wg1, trigger: handshake, silenceSeconds: 200 }, ranges: { ipv6: "fd44::/64" } }
 `;
 
 describe("a whole configuration", () => {
@@ -110,7 +115,20 @@ describe("a whole configuration", () => {
     expect(mobile).toMatchObject({
       displayName: "mobile",
       sessionExpiryMs: 30 * 86_400_000,
-      tunnel: { protocol: "wireguard", mode: "managed", interface: "wg0", listenPort: 51820 },
+      tunnel: {
+        protocol: "wireguard",
+        mode: "managed",
+        interface: "wg0",
+        listenPort: 51820,
+        trigger: "config",
+        silenceMs: 180_000,
+      },
+      devices: {
+        most: 3,
+        presharedKeys: true,
+        unusedMs: 14 * 86_400_000,
+        endpoint: { host: "wg.example.org", port: 443 },
+      },
     });
     expect(old?.tunnel).toEqual({
       protocol: "openvpn",
@@ -121,18 +139,21 @@ describe("a whole configuration", () => {
       certificates: "any",
       wakeUp: true,
     });
-    expect(older?.tunnel).toEqual({ protocol: "wireguard", mode: "attach", interface: "wg1" });
+    expect(older?.tunnel).toEqual({
+      protocol: "wireguard",
+      mode: "attach",
+      interface: "wg1",
+      trigger: "handshake",
+      silenceMs: 200_000,
+    });
+    expect(older?.devices).toEqual({ most: null, presharedKeys: false, unusedMs: null, endpoint: null });
   });
 
   it("names each thing this version does not drive, and nothing else", async () => {
     const { file, directory } = await configFile(everything.replace("database: sqlite", "database: postgres://db/vpn"));
     await writeFile(join(directory, "siem.key"), "hush", { mode: 0o600 });
     const result = await readConfig({ file, environment: {} });
-    expect("faults" in result && result.faults.map((fault) => fault.key)).toEqual([
-      "database",
-      "profiles[1].wireguard",
-      "profiles[3].wireguard",
-    ]);
+    expect("faults" in result && result.faults.map((fault) => fault.key)).toEqual(["database", "geoIp"]);
     expect("faults" in result && result.faults.every((f) => f.found.includes("not available in this version"))).toBe(
       true,
     );

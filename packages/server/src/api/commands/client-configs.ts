@@ -14,7 +14,10 @@ export type IssueConfig = (order: {
   /** Null for server-locked ones. */
   userId: string | null;
   profileId: string;
-  kind: ClientConfig["kind"];
+  /** The profile's usual one where it is left out. */
+  kind?: ClientConfig["kind"] | undefined;
+  /** WireGuard: of a key pair that the device made itself. */
+  publicKey?: string | undefined;
 }) => Promise<{ config: ClientConfig; text: string }>;
 
 export function clientConfigCommands(deps: {
@@ -22,6 +25,8 @@ export function clientConfigCommands(deps: {
   issue: IssueConfig;
   /** Ends a device's connections, and tells how many. */
   endConnections(connectionId: string): Promise<number>;
+  /** Lets a WireGuard device in again that an administrator had put out. */
+  readmit(id: string): Promise<ClientConfig>;
 }): CommandTable {
   return {
     "client-config-issue": command({
@@ -30,14 +35,15 @@ export function clientConfigCommands(deps: {
         .strictObject({
           userId: name.optional(),
           profileId: name,
-          kind: z.enum(["user-locked", "auto-login", "server-locked"]).default("user-locked"),
+          kind: z.enum(["user-locked", "auto-login", "server-locked"]).optional(),
+          publicKey: z.string().max(100).optional(),
         })
         .refine(
           ({ userId, kind }) => (userId === undefined) === (kind === "server-locked"),
           "userId is for all kinds but server-locked, which belongs to nobody",
         ),
-      run: async ({ userId, profileId, kind }): Promise<IssuedConfig> => {
-        const { config, text } = await deps.issue({ userId: userId ?? null, profileId, kind });
+      run: async ({ userId, profileId, kind, publicKey }): Promise<IssuedConfig> => {
+        const { config, text } = await deps.issue({ userId: userId ?? null, profileId, kind, publicKey });
         return { ...config, file: text };
       },
     }),
@@ -45,6 +51,11 @@ export function clientConfigCommands(deps: {
       summary: "Client configs, revoked ones too.",
       input: z.strictObject({ userId: name.optional(), profileId: name.optional() }),
       run: async (filter) => await deps.configs.list(filter),
+    }),
+    "client-config-admit": command({
+      summary: "Lets a WireGuard device in again whose connection an administrator had ended.",
+      input: z.strictObject({ id }),
+      run: async (input) => await deps.readmit(input.id),
     }),
     "client-config-revoke": command({
       summary: "Refuses a device from now on, and ends its connection.",

@@ -15,6 +15,7 @@ export function checkCertificate(options: {
     async run({ request, credentials, at }) {
       if (request.kind === "authcli") return { outcome: "skipped", detail: "no device: asked on the command line" };
       const { certificate } = request;
+      if (request.device) return { outcome: "skipped", detail: "WireGuard devices have keys" };
       const any = options.certificates?.(request.profileId) === "any";
       if (certificate === undefined && any) return passed("this profile's server asks for no certificate");
       if (certificate === undefined) return denied("certificate-missing", "the daemon reported no client certificate");
@@ -51,6 +52,7 @@ export function checkCertificate(options: {
         ...found,
         configOwner: config.userId,
         configKind: config.kind,
+        configExpiresAt: config.expiresAt,
       });
     },
   };

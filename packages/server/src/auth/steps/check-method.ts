@@ -25,7 +25,7 @@ export function checkMethod(options: {
         return passed("the session's token stands for them", { terms: await options.postAuth.terms() });
       }
       if (answered) return { outcome: "skipped", detail: "the credentials were accepted before the question was put" };
-      if (findings.configKind === "auto-login") return await autologin(findings.configOwner);
+      if (findings.configKind === "auto-login") return await autologin(findings.configOwner, request.protocol);
       const username = credentials.username ?? (await nameForBrowser(findings));
       if (username === undefined) return denied("credentials-missing", "no user name or no password was sent");
       const terms = await options.postAuth.terms();
@@ -66,13 +66,16 @@ export function checkMethod(options: {
   }
 
   /** The certificate alone lets in whoever may have such a device; what is typed beside it is not looked at. */
-  async function autologin(owner: string | null): Promise<StepOutcome> {
+  async function autologin(owner: string | null, protocol: "openvpn" | "wireguard" | null): Promise<StepOutcome> {
     if (owner === null) return denied("internal", "an auto-login client config belongs to nobody");
     const { properties } = await options.accounts.resolve(owner);
-    if (properties.prop_autologin !== "true") {
+    // Nobody signs in to WireGuard: who gets a file for it may use it.
+    const allowed = protocol === "wireguard" || properties.prop_autologin === "true";
+    if (!allowed) {
       return denied("autologin-not-allowed", `prop_autologin is not true for ${owner}`, { userId: owner });
     }
-    const reason = "the auto-login certificate was accepted";
+    const what = protocol === "wireguard" ? "device's key" : "auto-login certificate";
+    const reason = `the ${what} was accepted`;
     return passed(reason, {
       userId: owner,
       method: "autologin",

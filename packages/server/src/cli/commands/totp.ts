@@ -2,6 +2,7 @@ import type { Command } from "commander";
 import type { TotpEnrolment } from "../../api/commands/totp.ts";
 import type { Cli } from "../cli.ts";
 import { details, visible } from "../for-people.ts";
+import { qrCode } from "../qr-code.ts";
 
 /** `sallyport totp …`: authenticator apps. */
 export function register(program: Command, cli: Cli): void {
@@ -31,14 +32,4 @@ export function register(program: Command, cli: Cli): void {
         return `Forgot the authenticator of ${visible(id)}. Enrol another with \`sallyport totp enrol ${visible(id)}\`.\n`;
       });
     });
-}
-
-/** Black on white, whatever the colours of the terminal: cameras want that. Elsewhere characters alone. */
-async function qrCode(text: string, terminal: boolean): Promise<string> {
-  const { default: qrcode } = await import("qrcode");
-  return await qrcode.toString(text, {
-    type: terminal ? "terminal" : "utf8",
-    small: true,
-    errorCorrectionLevel: "L",
-  });
 }

@@ -5,6 +5,7 @@ import { readRadiusSettings } from "../../auth/methods/radius-options.ts";
 import { type SettingsReading, settingFaultText } from "../../auth/methods/settings.ts";
 import type { AddressRange } from "../../core/address-range.ts";
 import type { ListenerStatus } from "../../drivers/openvpn/openvpn-driver.ts";
+import type { InterfaceStatus } from "../../drivers/wireguard/wireguard-driver.ts";
 import type { NetworkFinding } from "../../network/network.ts";
 import type { ActiveScript } from "../../post-auth/generation.ts";
 import type { SettingStore } from "../../store/store.ts";
@@ -13,6 +14,7 @@ import { fault, ok, warning } from "./finding.ts";
 /** What the running daemon knows of itself. */
 export function examineDaemon(options: {
   listeners: () => readonly ListenerStatus[];
+  interfaces: () => readonly InterfaceStatus[];
   scripts: () => Promise<readonly ActiveScript[]>;
   settings: Pick<SettingStore, "list">;
   nasIdentifier: () => string;
@@ -24,6 +26,7 @@ export function examineDaemon(options: {
     const settings = await options.settings.list();
     const findings = [
       ...listeners.map(listenerFinding),
+      ...options.interfaces().map(interfaceFinding),
       ...(await options.scripts()).map(scriptFinding),
       ...methodFindings(settings, options.nasIdentifier()),
       ...networkFindings(await options.inspectNetwork()),
@@ -50,6 +53,29 @@ function listenerFinding({ profileId, listener, ours, server, failure }: Listene
   }
   const next = "Start that server, with the management socket where the profile attaches: docs/attach.md.";
   return fault(id, `not attached to the server at ${listener}: ${failure ?? "it has not answered yet"}`, next);
+}
+
+function interfaceFinding(status: InterfaceStatus): Finding {
+  const { profileId, interface: name, ours, state, engine, listenPort, peers } = status;
+  const id = `interface.${profileId}.${name}`;
+  if (state === "up") {
+    const how = engine === "kernel" ? "the kernel" : "wireguard-go";
+    const whose = ours ? `${name} of ${profileId} is served by ${how}` : `attached to ${name} (${how})`;
+    return ok(
+      id,
+      `${whose} at UDP port ${listenPort}: ${peers.admitted} devices let in, ${peers.foreign} peers of others`,
+    );
+  }
+  const why = status.failure ?? "it is being brought up";
+  if (ours) {
+    const next = `Read the daemon's log. Is another program at UDP port ${listenPort}, or has another the name ${name}?`;
+    return fault(id, `${name} of ${profileId} is not served: ${why}`, next);
+  }
+  return fault(
+    id,
+    `not attached to ${name}: ${why}`,
+    `Bring it up (wg-quick up ${name}), or correct wireguard.attach.`,
+  );
 }
 
 function scriptFinding({ name, version, fault: reason }: ActiveScript): Finding {

@@ -54,6 +54,17 @@ async function examinePrograms(): Promise<Finding[]> {
   return found;
 }
 
+/** What serves WireGuard interfaces of ours: the kernel's module, or a program. */
+export async function examineWireGuard({ profiles }: Config): Promise<Finding[]> {
+  const ours = profiles.some(({ tunnel }) => tunnel.protocol === "wireguard" && tunnel.mode === "managed");
+  if (!ours) return [];
+  if (await exists("/sys/module/wireguard")) return [ok("wireguard", "the kernel serves WireGuard")];
+  const text = await versionOf("wireguard-go", ["--version"]);
+  if (text !== undefined) return [ok("wireguard", text.split("\n")[0] ?? "wireguard-go runs")];
+  const next = "Load the kernel's module (modprobe wireguard), or install the package wireguard-go.";
+  return [fault("wireguard", "neither the kernel's WireGuard module nor wireguard-go is there", next)];
+}
+
 /** The interpreter of Python scripts, as the configuration names it. */
 export async function examinePython({ scripts }: Config): Promise<Finding> {
   const text = await versionOf(scripts.python, ["--version"]);
