@@ -10,22 +10,15 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { monitorEventLoopDelay } from "node:perf_hooks";
 import { promisify } from "node:util";
-import { Connections } from "../packages/server/src/connections/connections.ts";
-import { parseRange } from "../packages/server/src/core/address-range.ts";
-import { newId } from "../packages/server/src/core/id.ts";
-import type { AccessRequest, Tunnel } from "../packages/server/src/core/vpn-event.ts";
-import type { Driver } from "../packages/server/src/drivers/driver.ts";
-import { createHooks } from "../packages/server/src/hooks/dispatch.ts";
 import { scriptHook } from "../packages/server/src/hooks/kinds/script.ts";
-import { createLifecycle } from "../packages/server/src/lifecycle.ts";
 import { createProgramRunner } from "../packages/server/src/runner/programs/program-runner.ts";
 import { openSqlite } from "../packages/server/src/store/sqlite.ts";
 import { inParallel } from "../packages/server/test/e2e/lab/waiting.ts";
 import { inTurns, median, numberOption, quantile, ratio, shown } from "./figures.ts";
+import { hookTerms, quiet, simulatedDaemon } from "./simulated-daemon.ts";
 
 const rounds = numberOption("rounds", 7);
 const events = numberOption("events", 400);
-const quiet = { debug() {}, info() {}, warn: console.warn, error: console.error };
 
 const spawnLoop = `
 import os, sys, time
@@ -97,137 +90,23 @@ async function delays(work: () => Promise<unknown>): Promise<{ p50: number; p99:
   return { p50: histogram.percentile(50) / 1e6, p99: histogram.percentile(99) / 1e6 };
 }
 
-/** The daemon's own parts between a VPN daemon's question and our answer. */
+/** A daemon whose one hook is the script, as a veto. */
 async function startDaemon() {
   const store = await openSqlite({ file: join(directory, "sallyport.db") });
   const runner = createProgramRunner({ log: quiet });
   const target = { path: script, account: undefined, legacyVariableNames: false, workingDirectory: directory };
-  const hooks = createHooks({
-    hooks: [
-      {
-        terms: {
-          name: "veto",
-          events: ["connect"],
-          veto: true,
-          deadlineMs: 30_000,
-          onFailure: "deny",
-          showOutput: false,
-          concurrency: 64,
-          graceMs: 0,
-          retry: { attempts: 1, firstWaitMs: 10, longestWaitMs: 10 },
-        },
-        tell: scriptHook(target, { runner, home: directory }),
-        target: script,
-      },
-    ],
-    store,
-    runner,
-    node: { number: 0, url: "https://vpn.example.org", hostName: "vpn.example.org" },
-    log: quiet,
-  });
-  const answered = new Map<string, (how: string) => void>();
-  const answer = (tunnel: Tunnel, how: string) => answered.get(tunnel.key)?.(how);
-  const driver: Driver = {
-    start: async () => {},
-    stop: async () => {},
-    admit: async (tunnel) => answer(tunnel, "admitted"),
-    refuse: async (tunnel, { reason }) => answer(tunnel, reason),
-    challenge: async () => {},
-    answer: () => false,
-    announceWait: async () => {},
-    disconnect: async () => {},
-  };
-  const range = parseRange("10.0.0.0/12") ?? null;
-  const profile = { id: "office", ranges: { ipv4: range, ipv6: null }, routes: [], dns: [], sessionExpiryMs: null };
-  const passage = {
-    admission: () => ({ ipv4: null, ipv6: null, routes: [], dns: [] }),
-    open: async () => {},
-    close: async () => {},
-  };
-  const connections = new Connections({
-    ledger: store.ledger,
-    driver,
-    nodeNumber: 0,
-    profile: () => profile,
-    groupSubnets: async () => [],
-    passage,
-    hooks,
-    queued: hooks.wake,
-    log: quiet,
-  });
-  const lifecycle = createLifecycle({
-    pipeline: {
-      decide: async ({ username = "" }) => ({
-        outcome: "allow",
-        attemptId: newId(),
-        userId: username,
-        authMethod: "local",
-        reason: "not checked here",
-        properties: {},
-        group: null,
-        save: {},
-        session: null,
-      }),
-    },
-    connections,
-    passage,
-    vetoes: hooks.vetoes,
-    driver,
-    reconcile: async () => {},
-    changedMeanwhile: async () => null,
-    ticketFor: async () => null,
-    keepSession: async () => {},
-    refusedAfterwards: async () => {},
-    longestWaitMs: async () => 0,
-    mostAttempts: 1_000,
-    log: quiet,
-  });
-  await hooks.start();
-
-  let last = 0;
-  const connect = async (): Promise<number> => {
-    const tunnel = { profileId: "office", listener: "udp/1194", key: String(++last) };
-    const { promise, resolve } = Promise.withResolvers<string>();
-    answered.set(tunnel.key, resolve);
-    const begun = performance.now();
-    lifecycle.events.asked(requestOf(tunnel));
-    const how = await promise;
-    const took = performance.now() - begun;
-    answered.delete(tunnel.key);
-    if (how !== "admitted") throw new Error(how);
-    up.push(tunnel);
-    return took;
-  };
-  const up: Tunnel[] = [];
-
+  const tell = scriptHook(target, { runner, home: directory });
+  const hook = { terms: hookTerms({ veto: true }), tell, target: script };
+  const played = await simulatedDaemon({ store, runner, hook });
   return {
     async connects(count: number, width: number): Promise<{ rate: number; took: number[] }> {
       const begun = performance.now();
-      const took = await inParallel(new Array(count).fill(undefined), width, connect);
+      const all = await inParallel(new Array(count).fill(undefined), width, played.connect);
       const rate = (count * 1_000) / (performance.now() - begun);
-      for (const tunnel of up.splice(0)) lifecycle.events.gone(tunnel, { bytesIn: 1, bytesOut: 1 });
-      await lifecycle.settled();
-      return { rate, took };
+      for (const { tunnel } of all) played.gone(tunnel);
+      await played.settled();
+      return { rate, took: all.map(({ took }) => took) };
     },
-    async close() {
-      await hooks.stop(5_000);
-      await store.close();
-    },
-  };
-}
-
-function requestOf(tunnel: Tunnel): AccessRequest {
-  return {
-    kind: "connect",
-    tunnel,
-    protocol: "openvpn",
-    username: `user-${tunnel.key}`,
-    password: undefined,
-    certificate: undefined,
-    clientAddress: "198.51.100.7",
-    clientPort: 40_000,
-    hardwareAddress: undefined,
-    clientInfo: {},
-    certificateFields: {},
+    close: played.close,
   };
 }
