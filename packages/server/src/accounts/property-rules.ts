@@ -1,3 +1,4 @@
+import { isAccessRuleKey, parseAccessRule } from "../core/access-rule.ts";
 import { parseAddress, parseRange } from "../core/address-range.ts";
 import { SallyportError } from "../core/errors.ts";
 import { subnetPosition } from "./lookup.ts";
@@ -24,9 +25,14 @@ export function checkPropertyValue(key: string, value: string): void {
     throw new SallyportError("invalid-input", `${key} may hold at most ${longestValueBytes} bytes`);
   if (!value.isWellFormed() || value.includes("\0"))
     throw new SallyportError("invalid-input", `${key} must be valid UTF-8 without NUL bytes`);
-  const rule = subnetPosition(key) === undefined ? rules.get(key) : subnet;
+  const rule = ruleOf(key);
   if (rule && !rule.allows(value))
     throw new SallyportError("invalid-input", `${key} must be ${rule.expected}; got ${shown(value)}`);
+}
+
+function ruleOf(key: string): Rule | undefined {
+  if (subnetPosition(key) !== undefined) return subnet;
+  return isAccessRuleKey(key) ? access : rules.get(key);
 }
 
 type Rule = { expected: string; allows: (value: string) => boolean };
@@ -41,6 +47,13 @@ const subnet: Rule = {
     const range = parseRange(value);
     return range !== undefined && range.prefixLength <= (range.family === 4 ? 30 : 126);
   },
+};
+
+/** One that cannot be read lets nothing through, and is noticed only by whom it keeps out. */
+const access: Rule = {
+  expected:
+    "a network (+ROUTE:, +NAT: or +SUBNET: before it, services behind a colon), +GROUP:NAME, +USER:NAME or +ALL_VPN_CLIENTS",
+  allows: (value) => parseAccessRule(value) !== undefined,
 };
 
 /** Known properties whose wrong value would be found out only when somebody cannot get in. */

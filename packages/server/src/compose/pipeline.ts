@@ -1,3 +1,4 @@
+import { reportWithoutEffect } from "../accounts/without-effect.ts";
 import type { LockOut } from "../auth/lock-out.ts";
 import type { Method } from "../auth/methods/method.ts";
 import { createPipeline, type Pipeline } from "../auth/pipeline.ts";
@@ -35,6 +36,9 @@ export function composePipeline(options: {
   log: Log;
 }): Pipeline {
   const { store, accounts, methods, postAuth, lockOut, log } = options;
+  const withoutEffect = reportWithoutEffect((property, user, reason) =>
+    log.warn({ property, user, reason }, "a property has no effect here; this is said once"),
+  );
   return createPipeline({
     steps: [
       decodeCredentials,
@@ -62,6 +66,7 @@ export function composePipeline(options: {
     record: (attempt, given) => {
       store.attempts.record(attempt);
       lockOut.observe(attempt, given);
+      withoutEffect(attempt);
       options.counted(attempt);
     },
     onFault: (attempt, step, error) => log.error({ attempt, step, error }, "a step of an attempt failed"),

@@ -97,6 +97,10 @@ export function accessRules(
   };
 }
 
+export function isAccessRuleKey(key: string): boolean {
+  return isAccessKey(key, "access_to") || isAccessKey(key, "access_from");
+}
+
 function isAccessKey(key: string, direction: AccessDirection): boolean {
   return key.startsWith(`${direction}.`) && /^\d{1,9}$/.test(key.slice(direction.length + 1));
 }

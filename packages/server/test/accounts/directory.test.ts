@@ -109,6 +109,8 @@ describe("properties", () => {
     ["prop_superuser", "True"],
     ["prop_expire", "1h"],
     ["prop_reroute_gw_override", "all"],
+    ["access_to.0", "+NAT:10.0.0.0/33"],
+    ["access_from.3", "everybody"],
     ["pvt_a", "a\0b"],
     ["pvt_a", "\ud800"],
     ["pvt_a", "x".repeat(10_000_000)],
@@ -134,6 +136,9 @@ describe("properties", () => {
     ["constructor", "x"],
     ["prop_reroute_gw_override", "dns_only"],
     ["access_to.0", "+NAT:10.0.0.0/8"],
+    ["access_to.1", "10.1.0.0/16:tcp/443"],
+    ["access_from.0", "+GROUP:eng"],
+    ["access_to.x", "a script's own"],
     ["pvt_empty", ""],
   ])("%j can be %j", async (key, value) => {
     await directory.setProperties(alice, { [key]: value });
