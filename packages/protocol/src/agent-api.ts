@@ -7,6 +7,8 @@ import type { ScriptEvent, ScriptPlatform, ScriptPrivilege } from "./client-scri
  *   OpenVPN     the ticket is pushed: the management interface says `>ECHO:<time>,sallyport-ticket <ticket>`
  *   WireGuard   /agent/v1/ticket, asked from inside the tunnel, at SALLYPORT_AGENT_ADDRESS
  *   then        /agent/v1/bundle, once; /agent/v1/output as scripts end, where the bundle has `report`
+ *
+ * too-busy (503) and too-many-requests (429) are worth another try some seconds later: the ticket is still good.
  */
 export const agentPaths = {
   ticket: "/agent/v1/ticket",

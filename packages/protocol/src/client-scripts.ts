@@ -123,7 +123,16 @@ function fault(code: BundleFault, message: string): { fault: BundleFault; messag
 const variableName = /^[A-Za-z_][A-Za-z0-9_]{0,127}$/;
 const scriptName = /^[A-Za-z0-9][A-Za-z0-9._ -]{0,99}$/;
 
-/** Whether an administrator may define a variable of this name. */
+/**
+ * Names that nobody defines: what the agent sets, and what makes programs load or run something. Consent is to a script's
+ * text; a variable that has another text run would get around it. `PREPATH` is how PATH is added to.
+ */
+const reservedVariables =
+  /^(HOME|USER|LOGNAME|PATH|LANG|TMPDIR|N_RECONNECTS|GRACEFUL_DISCONNECT|VPN_.*|LD_.*|DYLD_.*|GLIBC_TUNABLES|GCONV_PATH|NLSPATH|LOCPATH|MALLOC_.*|IFS|ENV|BASH_.*|BASHOPTS|SHELLOPTS|SHELL|PS4|PROMPT_COMMAND|CDPATH|GLOBIGNORE|ZDOTDIR|FPATH|PYTHON.*|PERL.*|RUBY.*|NODE_.*|JAVA_TOOL_OPTIONS|_JAVA_OPTIONS|JDK_JAVA_OPTIONS|CLASSPATH|LUA_.*|PHPRC|PHP_INI_SCAN_DIR|GIT_.*|SSH_.*|EDITOR|VISUAL|PAGER|BROWSER|LESSOPEN|LESSCLOSE|MANPAGER|OPENSSL_.*|SSL_CERT_.*|SSLKEYLOGFILE|TERMINFO.*|TERMCAP|HOSTALIASES|RES_OPTIONS|LOCALDOMAIN|RESOLV_.*|XDG_.*|DBUS_.*|COMSPEC|PATHEXT|SYSTEMROOT|WINDIR|PSMODULEPATH|SUDO_.*|TZDIR)$/i;
+
+export const isReservedVariable = (name: string): boolean => reservedVariables.test(name);
+
+/** Whether this can be the name of a variable. */
 export const isVariableName = (name: string): boolean => variableName.test(name);
 export const isScriptName = (name: string): boolean => scriptName.test(name);
 

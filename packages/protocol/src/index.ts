@@ -16,6 +16,7 @@ export {
   type Bundle,
   type BundleFault,
   type ClientScript,
+  isReservedVariable,
   isScriptName,
   isVariableName,
   mostBundleBytes,

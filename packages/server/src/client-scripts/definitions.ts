@@ -1,4 +1,4 @@
-import { isScriptName, isVariableName, mostScriptBytes, sha256 } from "@sallyport/protocol";
+import { isReservedVariable, isScriptName, isVariableName, mostScriptBytes, sha256 } from "@sallyport/protocol";
 import { SallyportError } from "../core/errors.ts";
 import type {
   ClientScriptStore,
@@ -25,10 +25,6 @@ export type ClientScriptDefinitions = {
 
 const mostValueBytes = 8 * 1024;
 const mostVariables = 200;
-
-/** What the agent sets itself, or what would make a script, or the agent, run something else. */
-const reserved =
-  /^(N_RECONNECTS|GRACEFUL_DISCONNECT|VPN_.*|LD_.*|DYLD_.*|IFS|PATH|PATHEXT|COMSPEC|SYSTEMROOT|WINDIR|BASH_ENV|ENV|SHELLOPTS|BASHOPTS|PYTHON.*|NODE_OPTIONS|PERL5(LIB|OPT)|RUBYOPT|HOME|USER|LOGNAME|SHELL)$/i;
 
 export function createClientScripts(options: {
   store: ClientScriptStore;
@@ -121,7 +117,7 @@ function checkVariable(name: string, value: string): void {
   const refuse = (why: string) => new SallyportError("invalid-input", why);
   if (!isVariableName(name))
     throw refuse("a variable's name is letters, digits and underscores, and does not begin with a digit");
-  if (reserved.test(name))
+  if (isReservedVariable(name))
     throw refuse(
       `${name} cannot be set: the agent sets it, or it would change which program runs (PREPATH adds to PATH)`,
     );

@@ -12,7 +12,7 @@ import { openSigningKeys } from "../client-scripts/signing-keys.ts";
 import type { Config, ProfileConfig } from "../config/config.ts";
 import { gatewayOf } from "../core/address-range.ts";
 import type { Log } from "../core/log.ts";
-import type { KeptReport } from "../store/client-script-store.ts";
+import type { ClientScriptStore } from "../store/client-script-store.ts";
 import type { AccountStore, Store } from "../store/store.ts";
 
 /** Scripts for users' machines, put together. */
@@ -24,8 +24,8 @@ export type ClientScripts = {
   ticketFor: HandOut["ticketFor"];
   /** Comment lines for the client configs of a profile: what agents need to know, and the host check's questions. */
   comments(profileId: string): Promise<string[]>;
-  /** What agents told of a connection's scripts. */
-  reports(connectionId: string): Promise<KeptReport[]>;
+  /** What agents told of the scripts of connections. */
+  reports: Pick<ClientScriptStore, "reports" | "reportCounts">;
 };
 
 export async function composeClientScripts(options: {
@@ -80,7 +80,7 @@ export async function composeClientScripts(options: {
       const asked = profile.tunnel.protocol === "openvpn" ? appVerifyLines(await questions()) : [];
       return [...agentLines(profile), ...asked];
     },
-    reports: store.clientScripts.reports,
+    reports: store.clientScripts,
   };
 }
 

@@ -44,6 +44,9 @@ export type ScriptTicket = {
 /** What an agent told of a script, as it is kept: cleaned and cut. */
 export type KeptReport = ScriptReport & { id: string; connectionId: string; receivedAt: string };
 
+/** `succeeded`: exit status 0. `refused`: by the user's or the owner's decision. `failed`: everything else. */
+export type ReportCounts = { succeeded: number; failed: number; refused: number };
+
 /** Part of the port to the database: scripts for users' machines, tickets for them, and what became of them. */
 export interface ClientScriptStore {
   /** The next version of its scope, live at once. */
@@ -71,6 +74,8 @@ export interface ClientScriptStore {
   reporter(reportDigest: string): Promise<string | undefined>;
   /** Up to so many for one connection; gives how many were kept. */
   addReports(connectionId: string, reports: readonly KeptReport[], most: number): Promise<number>;
+  /** How many of each connection's scripts came out how; connections without reports are left out. */
+  reportCounts(connectionIds: readonly string[]): Promise<(ReportCounts & { connectionId: string })[]>;
   /** In the order they came. */
   reports(connectionId: string): Promise<KeptReport[]>;
   /** The connection, not ended, that has an address (canonical). */

@@ -38,5 +38,11 @@ type ClientScriptTicketTable = {
   report_digest: string | null;
 };
 
-/** `report` is the ScriptReport as JSON. */
-type ClientScriptReportTable = { id: string; connection_id: string; received_at: string; report: string };
+/** `result` says in a word how it came out; `report` is the ScriptReport as JSON. */
+type ClientScriptReportTable = {
+  id: string;
+  connection_id: string;
+  received_at: string;
+  result: "succeeded" | "failed" | "refused";
+  report: string;
+};

@@ -1,8 +1,20 @@
 import { sql } from "kysely";
-import type { ClientScriptStore, KeptReport } from "./client-script-store.ts";
+import type { ClientScriptStore, KeptReport, ReportCounts } from "./client-script-store.ts";
 import type { Database } from "./database.ts";
 
-type Part = "putTicket" | "ticket" | "takeTicket" | "reporter" | "addReports" | "reports" | "connectionAt" | "prune";
+type Part =
+  | "putTicket"
+  | "ticket"
+  | "takeTicket"
+  | "reporter"
+  | "addReports"
+  | "reportCounts"
+  | "reports"
+  | "connectionAt"
+  | "prune";
+
+/** What one statement of any engine takes. */
+const idsAtOnce = 500;
 
 /** The half of the store that connections use: tickets, and what agents reported. */
 export function clientScriptTickets({ query, transaction }: Database): Pick<ClientScriptStore, Part> {
@@ -76,11 +88,34 @@ export function clientScriptTickets({ query, transaction }: Database): Pick<Clie
         for (const { id, connectionId: _of, receivedAt, ...report } of kept) {
           await trx
             .insertInto("client_script_reports")
-            .values({ id, connection_id: connectionId, received_at: receivedAt, report: JSON.stringify(report) })
+            .values({
+              id,
+              connection_id: connectionId,
+              received_at: receivedAt,
+              result: resultOf(report),
+              report: JSON.stringify(report),
+            })
             .execute();
         }
         return kept.length;
       }),
+
+    async reportCounts(connectionIds) {
+      const counts = new Map<string, ReportCounts & { connectionId: string }>();
+      for (let start = 0; start < connectionIds.length; start += idsAtOnce) {
+        const rows = await query
+          .selectFrom("client_script_reports")
+          .select((eb) => ["connection_id", "result", eb.fn.countAll().as("count")])
+          .where("connection_id", "in", connectionIds.slice(start, start + idsAtOnce))
+          .groupBy(["connection_id", "result"])
+          .execute();
+        for (const { connection_id: connectionId, result, count } of rows) {
+          const before = counts.get(connectionId) ?? { connectionId, succeeded: 0, failed: 0, refused: 0 };
+          counts.set(connectionId, { ...before, [result]: Number(count) });
+        }
+      }
+      return [...counts.values()];
+    },
 
     async reports(connectionId) {
       const rows = await query
@@ -132,4 +167,9 @@ export function clientScriptTickets({ query, transaction }: Database): Pick<Clie
       await query.deleteFrom("client_script_reports").where("received_at", "<", before.reports).execute();
     },
   };
+}
+
+function resultOf({ outcome, exitCode }: Pick<KeptReport, "outcome" | "exitCode">): keyof ReportCounts {
+  if (outcome === "refused") return "refused";
+  return outcome === "ran" && exitCode === 0 ? "succeeded" : "failed";
 }

@@ -221,7 +221,7 @@ describe("outcomes", () => {
     await house.end(id);
     const refused = report({ event: "disconnect", outcome: "refused", exitCode: null, detail: "by\nthe \u001b owner" });
     expect((await send(token, refused)).status).toBe(200);
-    const kept = await house.clientScripts.reports(id);
+    const kept = await house.store.clientScripts.reports(id);
     expect(kept.map(({ outcome, output, detail }) => [outcome, output, detail])).toEqual([
       ["ran", "a\n␛[2Jb␀??\n", null],
       ["refused", "hello\n", "by the ␛ owner"],
@@ -231,7 +231,7 @@ describe("outcomes", () => {
   test("are bounded, each and all together", async () => {
     const { id, token } = await tokenOf();
     expect((await send(token, report({ output: "ü".repeat(100_000) }))).status).toBe(200);
-    const [{ output } = { output: "" }] = await house.clientScripts.reports(id);
+    const [{ output } = { output: "" }] = await house.store.clientScripts.reports(id);
     expect(Buffer.byteLength(output)).toBeLessThanOrEqual(64 * 1024);
     expect(output.endsWith("ü\n[cut]")).toBe(true);
     const many = Array.from({ length: 64 }, () => report());

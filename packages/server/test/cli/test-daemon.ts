@@ -222,7 +222,7 @@ export async function startTestDaemon() {
       get: (id) => store.ledger.get(id),
       kill: end,
       deliveries: (filter) => store.deliveries.list(filter),
-      reports: (connectionId) => store.clientScripts.reports(connectionId),
+      reports: store.clientScripts,
     }),
     attemptCommands({ attempts: store.attempts, ledger: store.ledger }),
     hookCommands({ hooks: hooks.operations, connection: (id) => store.ledger.get(id) }),

@@ -20,6 +20,8 @@ const url = "https://198.18.0.1:8443";
 const password = "correct horse";
 const everybody = ["--default", "--platform", "linux", "--privilege", "user", "--event", "connect"];
 const ofEng = ["--group", "eng", "--platform", "linux", "--privilege", "user", "--event", "connect"];
+/** What Access Server calls the same. */
+const property = "prop_cli.script.linux.user.connect";
 /** Puts whoever it is told into the group, and hands something to their script. */
 const placing = `
 from pyovpn.plugin import *
@@ -53,7 +55,10 @@ beforeAll(async () => {
       ["client-script", "env", ...ofEng, "PLACE", "on two"],
     ),
     inTurn(["post-auth", "add", "placing", gate], ["post-auth", "activate", "placing"]),
-    inTurn(["client-script", "set", ...everybody, all], ["config", "set", "vpn.client.script_reports", "true"]),
+    inTurn(
+      ["sacli", "--user", "__DEFAULT__", "--key", property, "--value_file", all, "UserPropPut"],
+      ["config", "set", "vpn.client.script_reports", "true"],
+    ),
     inTurn(["config", "set", "vpn.client.app_verify", "['linux']\nSHELL_APP=^bash$"]),
   ]);
   config = await lab.issue("alice");
@@ -119,7 +124,9 @@ test("a stock client is pushed a ticket, and exchanges it inside the tunnel, onc
   if ("fault" in verified) throw new Error(verified.message);
   expect(verified.bundle).toMatchObject({ userId: "alice", profileId: "office", group: null, platform: "linux" });
   expect(verified.bundle).toMatchObject({ connectionId: first.connectionId, stdin: null });
-  expect(verified.bundle.scripts.map(({ name, text }) => [name, text])).toEqual([["all.sh", "#!/bin/sh\necho all\n"]]);
+  expect(verified.bundle.scripts.map(({ name, text }) => [name, text])).toEqual([
+    ["linux-user-connect", "#!/bin/sh\necho all\n"],
+  ]);
 
   expect(codeOf(await bundleFor(first))).toEqual([409, "ticket-used"]);
 
@@ -127,7 +134,7 @@ test("a stock client is pushed a ticket, and exchanges it inside the tunnel, onc
     token: verified.bundle.report?.token,
     reports: [
       {
-        name: "all.sh",
+        name: "linux-user-connect",
         event: "connect",
         privilege: "user",
         sha256: verified.bundle.scripts[0]?.sha256,
@@ -143,8 +150,9 @@ test("a stock client is pushed a ticket, and exchanges it inside the tunnel, onc
   };
   expect(JSON.parse((await ask(first.client, agentPaths.output, report)).text)).toEqual({ kept: 1 });
   const shown = await lab.succeed(["connection", "show", first.connectionId]);
-  expect(shown).toMatch(/all\.sh\s+connect\s+user\s+ran\s+3\s+12 ms/);
+  expect(shown).toMatch(/linux-user-connect\s+connect\s+user\s+ran\s+3\s+12 ms/);
   expect(shown).toContain("␛[31mred");
+  expect(await lab.succeed(["connection", "log"])).toMatch(/CLIENT SCRIPTS\n.*1 failed/);
   await first.stop();
 }, 120_000);
 

@@ -3,13 +3,16 @@ import type { Connection } from "../../core/connection.ts";
 import { SallyportError } from "../../core/errors.ts";
 import type { Delivery } from "../../core/hook.ts";
 import { maskSecrets } from "../../core/properties.ts";
-import type { ClientScriptStore, KeptReport } from "../../store/client-script-store.ts";
+import type { ClientScriptStore, KeptReport, ReportCounts } from "../../store/client-script-store.ts";
 import type { DeliveryStore, Ledger } from "../../store/store.ts";
 import { type CommandTable, command } from "../command.ts";
 import { id, limit, name, time } from "../input.ts";
 
 /** A row of the ledger as it is shown: secrets among its properties masked. */
 export type ConnectionView = Connection & { durationSeconds: number };
+
+/** How many scripts on the user's machine came out how; null where none was reported. */
+export type LoggedConnection = ConnectionView & { clientScriptCounts: ReportCounts | null };
 
 /** `clientScripts`: what the agent told of the scripts on the user's machine. */
 export type ConnectionDetails = ConnectionView & { deliveries: Delivery[]; clientScripts: KeptReport[] };
@@ -23,7 +26,7 @@ export function connectionCommands(deps: {
   /** False where it had ended already. Ends it as `admin`. */
   kill(id: string, options: { mayReturn: boolean }): Promise<boolean>;
   deliveries: DeliveryStore["list"];
-  reports: ClientScriptStore["reports"];
+  reports: Pick<ClientScriptStore, "reports" | "reportCounts">;
 }): CommandTable {
   const existing = async (wanted: string): Promise<Connection> => {
     const found = await deps.get(wanted);
@@ -41,7 +44,12 @@ export function connectionCommands(deps: {
     "connection-log": command({
       summary: "Connections open and ended, newest first.",
       input: z.strictObject({ ...which, since: time.optional(), limit: limit(100) }),
-      run: async (filter) => (await deps.list(filter)).map(viewOf),
+      run: async (filter): Promise<LoggedConnection[]> => {
+        const connections = await deps.list(filter);
+        const counts = await deps.reports.reportCounts(connections.map((one) => one.id));
+        const countsOf = new Map(counts.map(({ connectionId, ...rest }) => [connectionId, rest]));
+        return connections.map((one) => ({ ...viewOf(one), clientScriptCounts: countsOf.get(one.id) ?? null }));
+      },
     }),
     "connection-show": command({
       summary: "One connection, and what its hooks were told.",
@@ -49,7 +57,7 @@ export function connectionCommands(deps: {
       run: async (input): Promise<ConnectionDetails> => {
         const connection = await existing(input.id);
         const deliveries = await deps.deliveries({ sessionId: connection.id, limit: mostDeliveries });
-        return { ...viewOf(connection), deliveries, clientScripts: await deps.reports(connection.id) };
+        return { ...viewOf(connection), deliveries, clientScripts: await deps.reports.reports(connection.id) };
       },
     }),
     "connection-kill": command({

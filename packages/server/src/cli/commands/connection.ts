@@ -1,5 +1,5 @@
 import type { Command } from "commander";
-import type { ConnectionDetails, ConnectionView } from "../../api/commands/connections.ts";
+import type { ConnectionDetails, ConnectionView, LoggedConnection } from "../../api/commands/connections.ts";
 import type { Cli } from "../cli.ts";
 import { UsageError } from "../failure.ts";
 import { details, localTime, readableBytes, readableDuration, table, visible, visibleLines } from "../for-people.ts";
@@ -25,7 +25,7 @@ export function register(program: Command, cli: Cli): void {
   filtered(connection.command("log").description("connections open and ended, newest first; 100 unless told"))
     .option("--since <span>", "only those begun since: 24h, 7d, or an ISO 8601 time", since)
     .action(async (options: Filter) => {
-      const all = await cli.call<ConnectionView[]>("connection-log", filterOf(options));
+      const all = await cli.call<LoggedConnection[]>("connection-log", filterOf(options));
       cli.printList(all, "No connection is recorded.", peopleLog);
     });
   connection
@@ -84,9 +84,13 @@ function peopleOpen(connections: readonly ConnectionView[]): string {
   );
 }
 
-function peopleLog(connections: readonly ConnectionView[]): string {
+function peopleLog(connections: readonly LoggedConnection[]): string {
+  const reported = connections.some(({ clientScriptCounts }) => clientScriptCounts !== null);
   return table(
-    ["ID", "USER", "PROFILE", "ADDRESSES", "FROM", "BEGAN", "LASTED", "IN", "OUT", "END"],
+    [
+      ...["ID", "USER", "PROFILE", "ADDRESSES", "FROM", "BEGAN", "LASTED", "IN", "OUT", "END"],
+      ...(reported ? ["CLIENT SCRIPTS"] : []),
+    ],
     connections.map((one) => [
       one.id,
       one.userId,
@@ -98,8 +102,16 @@ function peopleLog(connections: readonly ConnectionView[]): string {
       readableBytes(one.bytesIn),
       readableBytes(one.bytesOut),
       one.endReason ?? one.state,
+      ...(reported ? [countWords(one)] : []),
     ]),
   );
+}
+
+function countWords({ clientScriptCounts: counts }: LoggedConnection): string {
+  if (counts === null) return "";
+  const { succeeded, failed, refused } = counts;
+  const parts = [[succeeded, "done"] as const, [failed, "failed"] as const, [refused, "refused"] as const];
+  return parts.flatMap(([count, word]) => (count > 0 ? [`${count} ${word}`] : [])).join(", ");
 }
 
 function peopleConnection(connection: ConnectionDetails): string {

@@ -53,6 +53,7 @@ export async function up(db: Kysely<unknown>): Promise<void> {
     .addColumn("id", "text", (c) => c.primaryKey().notNull())
     .addColumn("connection_id", "text", (c) => c.notNull())
     .addColumn("received_at", "text", (c) => c.notNull())
+    .addColumn("result", "text", (c) => c.notNull())
     .addColumn("report", "text", (c) => c.notNull())
     .execute();
   await db.schema

@@ -38,6 +38,21 @@ const admission = (routes: string[], dns: string[]): Admission => ({
   dns,
 });
 
+test("a ticket for client scripts is pushed as an echo, and what is none never reaches the socket", () => {
+  const ticket = "t".repeat(43);
+  const [executed] = executedAmong([admitClient(key, { ...admission([], []), ticket }, [])], 0);
+  assert.deepEqual(executed?.config?.at(-1), ["push", `echo sallyport-ticket ${ticket}`]);
+  assert.equal(
+    admitClient(key, { ...admission([], []), ticket: null }, [])
+      .lines.join()
+      .includes("echo"),
+    false,
+  );
+  for (const none of ['x"\npush "redirect-gateway', "x".repeat(300), "END"]) {
+    assert.throws(() => admitClient(key, { ...admission([], []), ticket: none }, []), RangeError);
+  }
+});
+
 function expectOnlyTheDenial(reason: string, clientReason: string, alignment: number): void {
   const told = denyClient(key, { reason, clientReason, knowsTemporary: true });
   const executed = executedAmong(told.commands, alignment);

@@ -154,6 +154,27 @@ export function clientScriptsSuite(open: OpenStore): void {
         expect(await clientScripts.addReports("c", [report("5")], 3)).toBe(0);
         expect(await clientScripts.reports("c")).toEqual([report("1"), report("2"), report("3")]);
         expect(await clientScripts.reports("d")).toEqual([]);
+        const other = (id: string, change: Partial<KeptReport>) => ({ ...report(id), connectionId: "e", ...change });
+        await clientScripts.addReports(
+          "e",
+          [
+            other("6", { exitCode: 1 }),
+            other("7", { outcome: "timed-out" }),
+            other("8", { outcome: "refused", exitCode: null }),
+            other("9", { exitCode: null, signal: "SIGKILL" }),
+          ],
+          9,
+        );
+        const counts = await clientScripts.reportCounts([
+          "c",
+          "d",
+          "e",
+          ...Array.from({ length: 1_000 }, (_, n) => `x${n}`),
+        ]);
+        expect(counts.sort((a, b) => (a.connectionId < b.connectionId ? -1 : 1))).toEqual([
+          { connectionId: "c", succeeded: 3, failed: 0, refused: 0 },
+          { connectionId: "e", succeeded: 0, failed: 3, refused: 1 },
+        ]);
       }));
 
     test("an address leads to the connection that has it now", () =>
