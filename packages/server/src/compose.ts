@@ -26,6 +26,7 @@ import { refuseWhatNeedsRestart } from "./compose/reload.ts";
 import { createScriptLoaders } from "./compose/scripts.ts";
 import { openStore } from "./compose/store.ts";
 import { composeWeb, samlService } from "./compose/web.ts";
+import { composeWireGuard } from "./compose/wireguard.ts";
 import type { Config } from "./config/config.ts";
 import { Connections } from "./connections/connections.ts";
 import { startHousekeeping } from "./connections/housekeeping.ts";
@@ -125,8 +126,8 @@ export async function composeDaemon(options: {
     methods,
     postAuth,
     lockOut,
-    counted: figures.attempt,
     mostDevices: (id) => profileOf(id)?.devices?.most ?? null,
+    counted: figures.attempt,
     log,
   });
 
@@ -152,24 +153,17 @@ export async function composeDaemon(options: {
     queued: hooks.wake,
     log,
   });
-  const lifecycle = createLifecycle({
   const { devices, upkeep, reconcile: reconcileInterface } = wireguard.complete({ pipeline, connections, passage });
+  const lifecycle = createLifecycle({
     pipeline,
     connections,
     passage,
     vetoes: hooks.vetoes,
     driver,
     reconcile: (listener, tunnels) =>
-      reconcile({
-        listener,
-        tunnels,
-        nodeNumber: node.number,
-        ledger: store.ledger,
-        connections,
-        passage,
-        driver,
-        log,
-      }),
+      wireguard.isWireGuard(listener.profileId)
+        ? reconcileInterface(listener, tunnels)
+        : reconcile({ ...store, listener, tunnels, nodeNumber: node.number, connections, passage, driver, log }),
     changedMeanwhile: changedMeanwhile(store),
     ticketFor: clientScripts.ticketFor,
     keepSession: (session) => store.sessions.put(session),
@@ -231,13 +225,13 @@ export async function composeDaemon(options: {
           samlRoutes({ service: samlService({ config, store, signIns }), answer: driver.answer, log }),
           clientScripts.routes,
         ],
-      await upkeep.begin();
         log,
       });
       await kinds.refresh(config.hooks);
       await hooks.start();
       await postAuth.reload();
       await startNetwork();
+      await upkeep.begin();
       await driver.start(lifecycle.events);
       housekeeping = startHousekeeping({ connections, devices: upkeep, store, keep: () => live.keep, log });
       admin = await serveAdminSocket({ path: join(dataDirectory, "admin.sock"), commands, log });
@@ -257,13 +251,13 @@ export async function composeDaemon(options: {
         throw error;
       }
       lockOut.terms = next.lockOut;
-      devices.stop();
       hooks.replace(bound);
       await kinds.refresh(next.hooks);
     },
     async stop() {
       await Promise.all([admin?.close(), web?.close()]);
       housekeeping?.stop();
+      devices.stop();
       hooks.endVetoes();
       connections.endingAll({ reason: "shutdown", detail: null });
       await driver.stop("end");
