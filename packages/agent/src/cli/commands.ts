@@ -45,7 +45,7 @@ export const usage = `Usage: sallyport-agent COMMAND
   service                           the privileged part (root)
 
 Exit status: 0 ended as asked, 1 failed, 2 wrong usage, 3 wrong password, 4 refused by the server, 5 server unreachable,
-6 client config faulty, 7 a program is missing, 8 not permitted, 130 interrupted at a question.
+6 client config faulty, 7 a program is missing, 8 not permitted, 130 ended before it was connected.
 `;
 
 const text = { type: "string" } as const;

@@ -2,7 +2,7 @@ import type { Questions } from "../cli/questions.ts";
 import { decide, type ScriptMode } from "../consent/decide.ts";
 import { rememberScripts } from "../consent/seen.ts";
 import { type AgentStatus, serveControl } from "../control/control-socket.ts";
-import type { AgentFailure } from "../failure.ts";
+import { AgentFailure } from "../failure.ts";
 import { onOneLine } from "../fit-for-terminal.ts";
 import type { PythonChoice } from "../interpreter/machine.ts";
 import type { Account } from "../machine/account.ts";
@@ -111,6 +111,7 @@ export async function connect(options: ConnectOptions, around: ConnectSurroundin
     });
     const failure = await untilEnd(await opening, stopping.promise);
     if (failure !== undefined) throw failure;
+    if (status.since === "") throw new AgentFailure("interrupted", "Ended before it was connected.");
   } finally {
     await scripts?.finish(finishMs);
     service?.close();

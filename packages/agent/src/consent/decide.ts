@@ -67,7 +67,10 @@ export function describe(script: ClientScript): string {
       `SHA-256  ${script.sha256}`,
       ...(variables.length === 0 ? [] : ["variables", ...variables]),
       "text",
-      ...script.text.split("\n").map((line) => `  | ${line}`),
+      ...script.text
+        .replace(/\n$/, "")
+        .split("\n")
+        .map((line) => `  | ${line}`),
     ].join("\n"),
   );
 }

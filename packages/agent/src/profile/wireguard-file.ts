@@ -35,7 +35,7 @@ export function readWireGuardProfile(text: string): WireGuardProfile {
     .replace(/^\ufeff/, "")
     .split(/\r?\n/)
     .entries()) {
-    const line = given.replace(/[#;].*$/, "").trim();
+    const line = given.replace(/#.*$/, "").trim();
     if (line === "") continue;
     const refuse = (what: string) => faulty(`line ${index + 1} ${what}`);
     const head = /^\[(interface|peer)\]$/i.exec(line);
