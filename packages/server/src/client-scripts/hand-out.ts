@@ -42,8 +42,8 @@ export function createHandOut(options: {
   ledger: Pick<Ledger, "get">;
   settings: Pick<SettingStore, "get">;
   keys: SigningKeys;
-  /** The server's own addresses inside a WireGuard profile's tunnels. */
-  tunnelAddresses: (profileId: string) => readonly string[];
+  /** The server's own addresses inside the tunnel of a connection. */
+  tunnelAddresses: (connection: Connection) => readonly string[];
   log: Log;
   now?: () => Date;
 }): HandOut {
@@ -107,9 +107,7 @@ export function createHandOut(options: {
       const id = await store.connectionAt(from);
       const connection = id === undefined ? undefined : await ledger.get(id);
       const vouchedFor =
-        connection?.protocol === "wireguard" &&
-        isUp(connection) &&
-        options.tunnelAddresses(connection.profileId).includes(to);
+        connection?.protocol === "wireguard" && isUp(connection) && options.tunnelAddresses(connection).includes(to);
       if (!vouchedFor)
         throw new SallyportError("ticket-unknown", "a ticket is given only to who asks through a WireGuard tunnel");
       const offers = await Promise.all((["win", "mac", "linux"] as const).map((one) => scriptsOf(connection, one)));

@@ -10,10 +10,11 @@ import { createHandOut, type HandOut } from "../client-scripts/hand-out.ts";
 import { withScriptProperties } from "../client-scripts/script-properties.ts";
 import { openSigningKeys } from "../client-scripts/signing-keys.ts";
 import type { Config, ProfileConfig } from "../config/config.ts";
-import { gatewayOf } from "../core/address-range.ts";
+import { type AddressRange, gatewayOf, parseRange, rangeHolds } from "../core/address-range.ts";
 import type { Log } from "../core/log.ts";
 import type { ClientScriptStore } from "../store/client-script-store.ts";
 import type { AccountStore, Store } from "../store/store.ts";
+import { groupSubnets } from "./network.ts";
 
 /** Scripts for users' machines, put together. */
 export type ClientScripts = {
@@ -23,7 +24,7 @@ export type ClientScripts = {
   routes: Routes;
   ticketFor: HandOut["ticketFor"];
   /** Comment lines for the client configs of a profile: what agents need to know, and the host check's questions. */
-  comments(profileId: string): Promise<string[]>;
+  comments(profileId: string, device?: DeviceAddresses): Promise<string[]>;
   /** What agents told of the scripts of connections. */
   reports: Pick<ClientScriptStore, "reports" | "reportCounts">;
 };
@@ -47,17 +48,29 @@ export async function composeClientScripts(options: {
     ledger: store.ledger,
     settings: store.settings,
     keys,
-    tunnelAddresses: (id) => serverAddresses(profileOf(id)),
+    tunnelAddresses: ({ profileId, group }) => [
+      ...serverAddresses(profileOf(profileId)),
+      ...(group?.subnets ?? []).flatMap((cidr) => gatewaysOf([parseRange(cidr)])),
+    ],
     log,
   });
 
-  const agentLines = (profile: ProfileConfig): string[] => {
+  /** Where a device finds the server: members of a group with subnets have its first address there. */
+  const addressFor = async (profile: ProfileConfig, device: DeviceAddresses): Promise<string | null> => {
+    const subnets = await groupSubnets(store.accounts);
+    const holding = [device.ipv4, device.ipv6].flatMap((address) =>
+      address === undefined ? [] : subnets.filter((range) => rangeHolds(range, address)),
+    );
+    const [smallest] = holding.sort((a, b) => b.prefixLength - a.prefixLength);
+    return gatewaysOf([smallest])[0] ?? serverAddresses(profile)[0] ?? null;
+  };
+  const agentLines = (profile: ProfileConfig, address: string | null): string[] => {
     const inTunnel = profile.tunnel.protocol === "wireguard";
     return agentConfigLines({
       url: config.http.publicUrl.replace(/\/+$/, ""),
       serverId: keys.serverId(),
       publicKeys: [keys.current().publicKey],
-      address: inTunnel ? (serverAddresses(profile)[0] ?? null) : null,
+      address: inTunnel ? address : null,
       // An OpenVPN file has it in <ca>; a certificate of somebody else's is checked by what the machine trusts.
       caPem: inTunnel && config.http.tls === null ? authority.caPem : null,
     });
@@ -69,22 +82,32 @@ export async function composeClientScripts(options: {
     commands: clientScriptCommands({
       scripts,
       keys,
-      comments: async () => Object.fromEntries(profiles().map((profile) => [profile.id, agentLines(profile)])),
+      comments: async () =>
+        Object.fromEntries(
+          profiles().map((profile) => [profile.id, agentLines(profile, serverAddresses(profile)[0] ?? null)]),
+        ),
     }),
     routes: agentRoutes({ handOut, log }),
     ticketFor: handOut.ticketFor,
-    async comments(profileId) {
+    async comments(profileId, device = {}) {
       const profile = profileOf(profileId);
       if (profile === undefined) return [];
       // A WireGuard client has no way to answer.
       const asked = profile.tunnel.protocol === "openvpn" ? appVerifyLines(await questions()) : [];
-      return [...agentLines(profile), ...asked];
+      return [...agentLines(profile, await addressFor(profile, device)), ...asked];
     },
     reports: store.clientScripts,
   };
 }
 
+/** Of a WireGuard device. */
+type DeviceAddresses = { ipv4?: string; ipv6?: string };
+
 /** The server's own addresses inside a profile's tunnels. */
 function serverAddresses(profile: ProfileConfig | undefined): string[] {
-  return [profile?.ranges.ipv4, profile?.ranges.ipv6].flatMap((range) => (range ? [gatewayOf(range)] : []));
+  return gatewaysOf([profile?.ranges.ipv4, profile?.ranges.ipv6]);
+}
+
+function gatewaysOf(ranges: readonly (AddressRange | null | undefined)[]): string[] {
+  return ranges.flatMap((range) => (range ? [gatewayOf(range)] : []));
 }

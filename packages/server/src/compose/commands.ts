@@ -79,8 +79,11 @@ export function composeCommands(options: {
     connections.killAll({ connectionId }, { reason: "disabled", detail: "the client config was revoked" });
   const issue: IssueConfig = async ({ userId, profileId, kind, publicKey }) => {
     const profile = options.live().profiles.find(({ id }) => id === profileId);
-    if (profile?.tunnel.protocol === "wireguard")
-      return await devices.issue(wireGuardOrder({ userId, profileId, kind, publicKey }));
+    if (profile?.tunnel.protocol === "wireguard") {
+      const device = await devices.issue(wireGuardOrder({ userId, profileId, kind, publicKey }));
+      const comments = await options.clientScripts.comments(profileId, device.config);
+      return { ...device, text: [device.text.trimEnd(), ...comments, ""].join("\n") };
+    }
     if (publicKey !== undefined)
       throw new SallyportError("invalid-input", "a public key is for WireGuard profiles alone");
     return await clientConfigs.issueOpenVpn({

@@ -183,6 +183,11 @@ describe("out of a WireGuard tunnel", () => {
     expect(await ticketAsked()).toMatchObject({ status: 403, code: "ticket-unknown" });
   });
 
+  test("one is had at the address that the server has in the subnet of the connection's group", async () => {
+    await house.connected({ ...mobile, profileId: "office", group: { ...eng, subnets: ["127.0.0.0/24"] } });
+    expect((await ticketAsked()).status).toBe(200);
+  });
+
   test("null says that there are no scripts", async () => {
     await house.succeed(["client-script", "delete", "--default", "--platform", "linux", ...userConnect]);
     await house.connected({ ...mobile });

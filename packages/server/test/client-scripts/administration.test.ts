@@ -153,6 +153,9 @@ describe("client-script", () => {
     ]);
     const mobile = await house.clientScripts.comments("mobile");
     expect(mobile.slice(0, 4)).toEqual([...lines, "# SALLYPORT_AGENT_ADDRESS 127.0.0.1"]);
+    await house.store.accounts.setProperties({ kind: "group", name: "eng" }, { "group_subnets.0": "10.50.0.0/24" });
+    const ofEng = await house.clientScripts.comments("mobile", { ipv4: "10.50.0.9" });
+    expect(readAgentConfig(ofEng.join("\n"))?.address).toBe("10.50.0.1");
     expect(readAgentConfig(mobile.join("\n"))?.caPem).toMatch(/^-----BEGIN CERTIFICATE-----\n[^-]+\n-----END/);
   });
 });
