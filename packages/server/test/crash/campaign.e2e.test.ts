@@ -18,5 +18,6 @@ test("fifty faults at moments that a seed chooses break no promise: each connect
   // It broke what it meant to break while people came and went.
   expect(Object.values(outcome.fell).reduce((sum, count) => sum + count, 0)).toBeGreaterThan(30);
   expect(outcome.admitted).toBeGreaterThan(10);
+  expect(outcome.wireGuard).toBeGreaterThan(3);
   expect(outcome.tellings).toBeGreaterThan(outcome.admitted * 3);
 });

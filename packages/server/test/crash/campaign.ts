@@ -1,17 +1,16 @@
-import { copyFile, mkdir, writeFile } from "node:fs/promises";
+import { mkdir, rm, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { setTimeout as pause } from "node:timers/promises";
 import type { Place } from "../e2e/lab/network.ts";
 import { inParallel, openLab, until } from "../e2e/lab.ts";
-import { type Device, openVpnDevice } from "./devices.ts";
-import { faults, type Target, weights } from "./faults.ts";
+import { type Device, openVpnDevice, wireGuardDevice } from "./devices.ts";
+import { faults, ours, type Target, weights } from "./faults.ts";
 import { databaseOf, type KeptDaemon, keepDaemon } from "./kept-daemon.ts";
-import { leftOnMachine } from "./machine.ts";
-import { processesUnder } from "./processes.ts";
+import { leftOnMachine, wireGuardPeers } from "./machine.ts";
 import { Random } from "./random.ts";
 import { mountSmallDisk } from "./small-disk.ts";
 import { type ToldLog, writeToldLog } from "./told.ts";
-import { broken, type Ledger, readLedger, unsettled } from "./verdict.ts";
+import { broken, copyDatabase, type Ledger, readLedger, uninvited, unsettled, wireGuardKeysIn } from "./verdict.ts";
 
 export type CampaignOptions = {
   seed: number;
@@ -35,6 +34,7 @@ export type Outcome = {
   connections: number;
   admitted: number;
   tellings: number;
+  wireGuard: number;
 };
 
 const script = `from pyovpn.plugin import *
@@ -56,6 +56,7 @@ export async function runCampaign(options: CampaignOptions): Promise<Outcome> {
   });
   await using disk = await mountSmallDisk(lab.dataDirectory);
   const told = await writeToldLog(join(lab.directory, "told"));
+  const wireGuardInterface = `${lab.network.server.name.slice(0, 7)}${process.pid.toString(36)}w`;
   await lab.configure({
     connectScriptPath: undefined,
     hooks: told.hooks,
@@ -65,6 +66,11 @@ export async function runCampaign(options: CampaignOptions): Promise<Outcome> {
         id: "office",
         openvpn: { managed: { listen: ["udp/1194", "tcp/1195"] } },
         ranges: { ipv4: "10.42.0.0/26", ipv6: "fd42:1::/64" },
+      },
+      {
+        id: "mobile",
+        wireguard: { managed: { interface: wireGuardInterface, listenPort: 51820 } },
+        ranges: { ipv4: "10.43.0.0/26", ipv6: "fd43:1::/64" },
       },
     ],
   });
@@ -76,6 +82,7 @@ export async function runCampaign(options: CampaignOptions): Promise<Outcome> {
   });
   const target: Target = {
     directory: lab.directory,
+    wireGuardInterface,
     hooksDirectory: told.directory,
     databaseFile,
     disk,
@@ -130,7 +137,9 @@ export async function runCampaign(options: CampaignOptions): Promise<Outcome> {
       }
       if (broke.length > 0) throw new Error(`the campaign itself failed:\n${broke.join("\n")}`);
       note("settling");
-      await judge(await settled(devices, { target, daemon }), told, target);
+      await expectPeersKnown(lab.network.server, target);
+      await judge(await settled(devices, { target, daemon }), told, { target, devices });
+      await expectPeersKnown(lab.network.server, target);
       await expectNobodyIn(lab.network.server, lab.directory);
       say(`seed ${seed}: ${done} of ${options.faults} faults, every promise kept`);
     }
@@ -142,6 +151,7 @@ export async function runCampaign(options: CampaignOptions): Promise<Outcome> {
       connections: ledger.connections.length,
       admitted: ledger.connections.filter(({ admitted_at }) => admitted_at !== null).length,
       tellings: lines.length,
+      wireGuard: ledger.connections.filter(({ protocol }) => protocol === "wireguard").length,
     };
   } catch (error) {
     await keepEvidence(error).catch((failure) => say(`the evidence could not be kept: ${failure}`));
@@ -153,6 +163,8 @@ export async function runCampaign(options: CampaignOptions): Promise<Outcome> {
   } finally {
     await daemon.stop();
     await Promise.all(devices.map((device) => device.end()));
+    // One that was killed leaves its socket, in a directory that the whole machine shares.
+    await rm(`/run/wireguard/${wireGuardInterface}.sock`, { force: true });
   }
 
   async function fallOnce(name: string, own: Random): Promise<string | undefined> {
@@ -167,10 +179,10 @@ export async function runCampaign(options: CampaignOptions): Promise<Outcome> {
     await keep("what", error instanceof Error ? (error.stack ?? error.message) : String(error));
     await keep("history", `${history.join("\n")}\n`);
     await keep("daemon.log", daemon.output());
-    await keep("processes", JSON.stringify(await processesUnder(lab.directory), null, 1));
+    await keep("processes", JSON.stringify(await ours(target), null, 1));
     await keep("told", (await told.lines()).map((line) => JSON.stringify(line)).join("\n"));
     await keep("ledger.json", JSON.stringify(readLedger(databaseFile), null, 1));
-    await copyFile(databaseFile, join(options.evidence, "sallyport.db"));
+    copyDatabase(databaseFile, join(options.evidence, "sallyport.db"));
   }
 }
 
@@ -182,7 +194,10 @@ async function makeDevices(
   const place = await lab.network.client();
   const names = Array.from({ length: count }, (_, index) => `user${index + 1}`);
   const remotes = [`${lab.serverAddress} 1194 udp`, `${lab.serverAddress} 1195 tcp-client`];
-  return await inParallel(names, 4, async (name) => {
+  const wireGuard = Array.from({ length: Math.ceil(count / 3) }, (_, index) => `mobile${index + 1}`);
+  for (const name of wireGuard) await daemon.call("user-add", { name });
+  const others = wireGuard.map((name) => wireGuardDevice({ name, profileId: "mobile", daemon }));
+  const openVpn = await inParallel(names, 4, async (name) => {
     await daemon.call("user-add", { name });
     await daemon.call("property-set", { owner: { kind: "user", name }, key: "prop_autologin", value: "true" });
     const issued = await daemon.call<{ file: string }>("client-config-issue", {
@@ -192,6 +207,7 @@ async function makeDevices(
     });
     return await openVpnDevice({ name, directory, place, ovpnText: issued.file, remotes });
   });
+  return [...openVpn, ...others];
 }
 
 /** Everybody comes in once more and leaves, which ends whatever they had; then all there is to tell is told. */
@@ -210,8 +226,14 @@ async function settled(devices: readonly Device[], { target, daemon }: { target:
   return ledger as Ledger;
 }
 
-async function judge(ledger: Ledger, told: ToldLog, { daemon, storeFaults }: Target): Promise<void> {
-  const faultsFound = broken(ledger, await told.lines());
+async function judge(
+  ledger: Ledger,
+  told: ToldLog,
+  { target, devices }: { target: Target; devices: readonly Device[] },
+): Promise<void> {
+  const { daemon, storeFaults } = target;
+  const timesIn = new Map(devices.map((device) => [device.name, device.timesIn()]));
+  const faultsFound = [...broken(ledger, await told.lines()), ...uninvited(ledger, timesIn)];
   // Without its database it does not start, says so, and is started again.
   const excused = (at: number) => storeFaults.some(({ from, to }) => at >= from && at <= to + excusedAfterMs);
   for (const { at, status, signal, words } of daemon.ownEnds().filter((end) => !excused(end.at)))
@@ -219,8 +241,23 @@ async function judge(ledger: Ledger, told: ToldLog, { daemon, storeFaults }: Tar
   if (faultsFound.length > 0) throw new Error(`promises were broken:\n${faultsFound.join("\n")}`);
 }
 
+/** WireGuard has the peers that the ledger has, no more and no fewer. */
+async function expectPeersKnown(server: Place, { daemon, databaseFile, wireGuardInterface }: Target): Promise<void> {
+  await daemon.answers();
+  let [known, there]: string[][] = [];
+  await until(
+    "WireGuard's peers to be those of the ledger",
+    async () => {
+      known = wireGuardKeysIn(readLedger(databaseFile));
+      there = await wireGuardPeers(server, wireGuardInterface);
+      return known.join() === there.join();
+    },
+    { everyMs: 200, otherwise: () => `the ledger has ${known?.join(", ")};\nWireGuard has ${there?.join(", ")}` },
+  );
+}
+
 async function expectNobodyIn(server: Place, directory: string): Promise<void> {
-  const clientAddress = /\b10\.42\.0\.(?!0\b|1\b|63\b)\d+/;
+  const clientAddress = /\b10\.4[23]\.0\.(?!0\b|1\b|63\b)\d+/;
   let left: string[] = [];
   await until(
     "the machine to have nothing left of clients",
@@ -237,7 +274,7 @@ async function expectNothingLeft(daemon: KeptDaemon, target: Target): Promise<vo
   const status = await daemon.stop();
   if (status !== 0) throw new Error(`the daemon ended with status ${status}\n${daemon.output().slice(-3_000)}`);
   const foreign = (words: readonly string[]) => words.some((word) => word.endsWith(".ovpn"));
-  const left = async () => (await processesUnder(target.directory)).filter(({ words }) => !foreign(words));
+  const left = async () => (await ours(target)).filter(({ words }) => !foreign(words));
   let still: Awaited<ReturnType<typeof left>> = [];
   await until(
     "every process of the daemon to be gone",

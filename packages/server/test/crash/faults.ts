@@ -9,6 +9,8 @@ import type { SmallDisk } from "./small-disk.ts";
 export type Target = {
   /** The laboratory's directory: processes are found by it. */
   directory: string;
+  /** The name of the WireGuard interface, which its wireguard-go has on its command line. */
+  wireGuardInterface: string;
   /** Where the hooks' programs lie. */
   hooksDirectory: string;
   databaseFile: string;
@@ -66,6 +68,7 @@ export const faults: Readonly<Record<string, Fault>> = {
       database.close();
     }
   },
+  "kill wireguard-go": (target, random) => killOne(target, random, ({ name }) => name.startsWith("wireguard")),
   "end openvpn": (target, random) => signalOne(target, random, { fits: isOpenVpn, signal: "SIGTERM" }),
   // Its clients' numbers begin again at 0.
   "have openvpn restart itself": (target, random) => signalOne(target, random, { fits: isOpenVpn, signal: "SIGUSR1" }),
@@ -99,6 +102,7 @@ export const weights: readonly (readonly [string, number])[] = [
   ["kill openvpn", 2],
   ["fill the disk", 2],
   ["lock the database", 2],
+  ["kill wireguard-go", 2],
   ["end openvpn", 1],
   ["have openvpn restart itself", 1],
   ["freeze openvpn", 1],
@@ -127,7 +131,7 @@ async function freeze(
   { fits, mostMs }: { fits: Fits; mostMs: number },
 ): Promise<string | undefined> {
   const ms = random.between(50, mostMs);
-  const all = await processesUnder(target.directory);
+  const all = await ours(target);
   const one = all.find((found) => fits(found, all));
   if (one === undefined || !send(one.pid, "SIGSTOP")) return undefined;
   await pause(ms);
@@ -143,12 +147,16 @@ async function signalOne(
   const choice = random.fraction();
   // A moment's patience: hooks come and go.
   for (const end = Date.now() + patienceMs; Date.now() < end; await pause(20)) {
-    const all = await processesUnder(target.directory);
+    const all = await ours(target);
     const found = all.filter((one) => fits(one, all));
     const one = found[Math.floor(choice * found.length)];
     if (one !== undefined && send(one.pid, signal)) return `${one.pid} (${one.words.join(" ").slice(0, 120)})`;
   }
   return undefined;
+}
+
+export function ours({ directory, wireGuardInterface }: Target): Promise<Found[]> {
+  return processesUnder(directory, [wireGuardInterface]);
 }
 
 function descends(found: Found, ancestor: number | undefined, all: readonly Found[]): boolean {

@@ -31,6 +31,13 @@ export async function leftOnMachine(options: {
   return [...tunnels, ...naming(routes, "a route"), ...naming(rules, "a rule")];
 }
 
+/** The public keys of its peers, in order; empty while there is no such interface. */
+export async function wireGuardPeers(server: Place, name: string): Promise<string[]> {
+  const [program = "", ...args] = inside(server, ["wg", "show", name, "peers"]);
+  const { stdout } = await execute(program, args).catch(() => ({ stdout: "" }));
+  return stdout.split("\n").filter(Boolean).sort();
+}
+
 /** Each openvpn writes its list into its log when it gets SIGUSR2, whoever is attached to it. */
 async function tunnelsOfOpenVpn(directory: string, clientAddress: RegExp): Promise<string[]> {
   const servers = (await processesUnder(directory)).filter(

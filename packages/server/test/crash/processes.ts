@@ -3,8 +3,11 @@ import { sep } from "node:path";
 
 export type Found = { pid: number; parent: number; name: string; words: string[] };
 
-/** Every process whose command line names this directory, or that descends from one that does. */
-export async function processesUnder(directory: string): Promise<Found[]> {
+/**
+ * Every process whose command line names something in this directory or has one of these words, or that descends from one
+ * that does.
+ */
+export async function processesUnder(directory: string, ownWords: readonly string[] = []): Promise<Found[]> {
   const all = new Map<number, Found>();
   for (const entry of await readdir("/proc")) {
     const pid = Number(entry);
@@ -15,7 +18,8 @@ export async function processesUnder(directory: string): Promise<Found[]> {
     if (cmdline === "" || fields[0] === "Z") continue;
     all.set(pid, { pid, parent: Number(fields[1]), name: comm.trim(), words: cmdline.split("\0").slice(0, -1) });
   }
-  const named = ({ words }: Found) => words.some((word) => word.includes(`${directory}${sep}`));
+  const named = ({ words }: Found) =>
+    words.some((word) => word.includes(`${directory}${sep}`) || ownWords.includes(word));
   const belongs = (found: Found | undefined): boolean =>
     found !== undefined && found.pid !== process.pid && (named(found) || belongs(all.get(found.parent)));
   return [...all.values()].filter(belongs);

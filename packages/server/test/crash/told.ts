@@ -1,9 +1,12 @@
 import { chmod, mkdir, readFile, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 
-/** One line that a hook wrote as the first thing it did. `V`: the gate says no to this connection. */
+/**
+ * One line that a hook wrote as the first thing it did. `V`: the gate says no to this connection. `calm` has a grace
+ * period: a device that is back within it was never gone. `journal` is a log that the daemon itself writes.
+ */
 export type Line = {
-  hook: "gate" | "told";
+  hook: "gate" | "told" | "calm" | "journal";
   event: "C" | "D" | "V";
   eventId: string;
   sessionId: string;
@@ -11,13 +14,13 @@ export type Line = {
   ipv4: string;
 };
 
-/** Two programs that write down what they are told, on a disk of their own: `gate` may say no, `told` is told only. */
+/** Hooks that write down what they are told, on a disk of their own: `gate` may say no, the others are told only. */
 export type ToldLog = {
   /** What the configuration takes for `hooks`. */
   hooks: readonly object[];
-  /** The directory that both programs lie in, which names them among the processes. */
+  /** The directory that the programs lie in, which names them among the processes. */
   directory: string;
-  /** In the order they were written. */
+  /** Each hook's in the order they were written. */
   lines(): Promise<Line[]>;
 };
 
@@ -35,13 +38,18 @@ esac`,
 *4) [ "$VPN_ATTEMPT" -gt 1 ] || exit 1 ;;
 *5) [ "$VPN_ATTEMPT" -gt 1 ] || { trap '' TERM; sleep 30 & wait; } ;;
 esac`,
+  calm: "",
 };
+/** Devices come back within less, and after more. */
+const graceSeconds = 2;
 
 export async function writeToldLog(directory: string): Promise<ToldLog> {
   await mkdir(directory, { recursive: true });
   await chmod(directory, 0o755);
   const log = join(directory, "log");
+  const journal = join(directory, "journal");
   await writeFile(log, "");
+  await writeFile(journal, "");
   for (const [name, body] of Object.entries(bodies)) {
     const text = `#!/bin/sh
 note() {
@@ -59,11 +67,17 @@ exit 0
     hooks: [
       { name: "gate", script: join(directory, "gate"), veto: true, deadlineMs: 2500, retry },
       { name: "told", script: join(directory, "told"), deadlineMs: 2500, retry },
+      { name: "calm", script: join(directory, "calm"), graceSeconds, retry },
+      { name: "journal", log: journal, retry },
     ],
     lines: async () => {
-      const lines = (await readFile(log, "utf8")).split("\n");
-      return lines.filter(Boolean).map((line): Line => {
-        const match = /^(gate|told) ([CDV]) (\S+) (\S+) (\d+) (\S*)\.$/.exec(line);
+      const linesOf = async (file: string) => (await readFile(file, "utf8")).split("\n").filter(Boolean);
+      const journalled = (await linesOf(journal)).map((line): Line => {
+        const { event, eventId, sessionId, attempt, ipFour } = JSON.parse(line);
+        return { hook: "journal", event, eventId, sessionId, attempt, ipv4: ipFour };
+      });
+      const written = (await linesOf(log)).map((line): Line => {
+        const match = /^(gate|told|calm) ([CDV]) (\S+) (\S+) (\d+) (\S*)\.$/.exec(line);
         if (match === null) throw new Error(`A hook wrote a line that is no line: ${line}`);
         const [, hook, event, eventId = "", sessionId = "", attempt, ipv4 = ""] = match;
         return {
@@ -75,6 +89,7 @@ exit 0
           ipv4,
         };
       });
+      return [...written, ...journalled];
     },
   };
 }

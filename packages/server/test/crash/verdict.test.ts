@@ -1,12 +1,14 @@
 import { expect, test } from "vitest";
 import type { Line } from "./told.ts";
-import { broken, type Ledger, unsettled } from "./verdict.ts";
+import { broken, type Ledger, uninvited, unsettled } from "./verdict.ts";
 
 type Row = Ledger["connections"][number];
 
 const row = (change: Partial<Row> = {}): Row => ({
   id: "one",
   user_id: "alice",
+  protocol: "openvpn",
+  connection_id: "laptop",
   state: "ended",
   ipv4: "10.0.0.2",
   reserved_at: "2026-01-01T00:00:00.000Z",
@@ -26,7 +28,8 @@ const line = (hook: Line["hook"], event: Line["event"], change: Partial<Line> = 
   ipv4: "10.0.0.2",
   ...change,
 });
-const wholeStory = [line("gate", "C"), line("told", "C"), line("gate", "D"), line("told", "D")];
+const hooks = ["gate", "told", "journal", "calm"] as const;
+const wholeStory = [...hooks.map((hook) => line(hook, "C")), ...hooks.map((hook) => line(hook, "D"))];
 const ledger = (change: Partial<Ledger> = {}): Ledger => ({
   connections: [row()],
   addresses: [],
@@ -46,7 +49,8 @@ test.each<[string, Ledger, Line[], RegExp]>([
     wholeStory.filter((l) => l.hook !== "told"),
     /told was not told/,
   ],
-  ["an end that was not told", ledger(), wholeStory.slice(0, 3), /not that it ended/],
+  ["an end that was not told", ledger(), wholeStory.slice(0, 4), /not that it ended/],
+  ["an end that a calm hook was not told", ledger(), wholeStory.slice(0, 7), /told 0 ends/],
   ["an end told under another id", ledger(), [...wholeStory, line("told", "D", { eventId: "x" })], /as d, x, not d/],
   ["a connect told under another id", ledger(), [line("gate", "C", { eventId: "x" }), ...wholeStory], /as x, c, not c/],
   ["a connect told after its end", ledger(), [...wholeStory, line("told", "C")], /after it was told/],
@@ -73,7 +77,9 @@ test.each<[string, Ledger, Line[], RegExp]>([
   [
     "a delivery that was given up",
     ledger({
-      deliveries: [{ id: "1", session_id: "one", hook: "told", event: "disconnect", state: "failed", error: "?" }],
+      deliveries: [
+        { id: "1", session_id: "one", hook: "told", event: "disconnect", state: "failed", output: null, error: "?" },
+      ],
     }),
     wholeStory,
     /was given up/,
@@ -82,11 +88,45 @@ test.each<[string, Ledger, Line[], RegExp]>([
   expect(broken(given, lines).join("\n")).toMatch(expected);
 });
 
+test("a calm hook hears of one connection where a device was back in time", () => {
+  const again = { id: "two", reserved_at: "2026-01-01T00:00:10.000Z", ended_at: "2026-01-01T00:00:20.000Z" };
+  const second = row({ ...again, connect_event_id: "c2", disconnect_event_id: "d2" });
+  const others = hooks.filter((hook) => hook !== "calm");
+  const all = [
+    ...others.flatMap((hook) => [line(hook, "C"), line(hook, "D")]),
+    ...others.map((hook) => line(hook, "C", { sessionId: "two", eventId: "c2" })),
+    ...others.map((hook) => line(hook, "D", { sessionId: "two", eventId: "d2" })),
+    line("calm", "C"),
+    line("calm", "D", { eventId: "d2" }),
+  ];
+  const quiet = { id: "1", session_id: "two", hook: "calm", event: "connect", state: "done", error: null };
+  const deliveries = [{ ...quiet, output: "not told, within the grace period: goes on from one" }];
+  expect(broken(ledger({ connections: [row(), second], deliveries }), all)).toEqual([]);
+  expect(broken(ledger({ connections: [row(), second] }), all).join()).toContain("calm was not told of two");
+  const elsewhere = { ...second, ipv4: "10.0.0.9" };
+  const moved = all.map((one) => (one.sessionId === "two" ? { ...one, ipv4: "10.0.0.9" } : one));
+  expect(broken(ledger({ connections: [row(), elsewhere], deliveries }), moved).join()).toContain("another device's");
+});
+
+test("who was in more often than let in is found", () => {
+  expect(uninvited(ledger(), new Map([["alice", 1]]))).toEqual([]);
+  expect(uninvited(ledger(), new Map([["alice", 2]]))).toHaveLength(1);
+  expect(uninvited(ledger({ connections: [row({ admitted_at: null })] }), new Map([["alice", 1]]))).toHaveLength(1);
+});
+
 test("a ledger has settled when nobody is in, no address is held and nothing waits to be told", () => {
   expect(unsettled(ledger())).toEqual([]);
   expect(unsettled(ledger({ connections: [row({ ended_at: null, state: "open", finished: 0 })] }))).toHaveLength(1);
   expect(unsettled(ledger({ connections: [row({ finished: 0 })] }))).toHaveLength(1);
   expect(unsettled(ledger({ addresses: [{ address: "10.0.0.2", connection_id: "one" }] }))).toHaveLength(1);
-  const waiting = { id: "1", session_id: "one", hook: "told", event: "disconnect", state: "waiting", error: null };
+  const waiting = {
+    id: "1",
+    session_id: "one",
+    hook: "told",
+    event: "disconnect",
+    state: "waiting",
+    output: null,
+    error: null,
+  };
   expect(unsettled(ledger({ deliveries: [waiting] }))).toHaveLength(1);
 });

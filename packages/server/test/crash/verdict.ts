@@ -4,6 +4,8 @@ import type { Line } from "./told.ts";
 type Row = {
   id: string;
   user_id: string;
+  protocol: string;
+  connection_id: string;
   state: string;
   ipv4: string | null;
   reserved_at: string;
@@ -14,7 +16,15 @@ type Row = {
   disconnect_event_id: string;
 };
 
-type DeliveryRow = { id: string; session_id: string; hook: string; event: string; state: string; error: string | null };
+type DeliveryRow = {
+  id: string;
+  session_id: string;
+  hook: string;
+  event: string;
+  state: string;
+  output: string | null;
+  error: string | null;
+};
 
 /** What the database holds, read from the file itself, as whoever audits it would. */
 export type Ledger = {
@@ -26,15 +36,33 @@ export type Ledger = {
 export function readLedger(file: string): Ledger {
   const database = new Database(file, { readonly: true, timeout: 10_000 });
   try {
+    const sound = database.pragma("quick_check", { simple: true });
+    if (sound !== "ok") throw new Error(`the database is damaged: ${sound}`);
     const all = <Result>(query: string) => database.prepare(query).all() as Result[];
     return {
       connections: all("select * from connections order by reserved_at, id"),
       addresses: all("select address, connection_id from addresses"),
-      deliveries: all("select id, session_id, hook, event, state, error from deliveries"),
+      deliveries: all("select id, session_id, hook, event, state, output, error from deliveries"),
     };
   } finally {
     database.close();
   }
+}
+
+/** With what is in the write-ahead log; the copy must not be there yet. */
+export function copyDatabase(file: string, copy: string): void {
+  const database = new Database(file, { readonly: true, timeout: 10_000 });
+  try {
+    database.prepare("vacuum into ?").run(copy);
+  } finally {
+    database.close();
+  }
+}
+
+/** Public keys of the WireGuard devices that are in, in order. */
+export function wireGuardKeysIn({ connections }: Ledger): string[] {
+  const inNow = connections.filter(({ protocol, ended_at }) => protocol === "wireguard" && ended_at === null);
+  return inNow.map(({ connection_id }) => connection_id).sort();
 }
 
 /** What is not over yet; empty when all has settled. */
@@ -46,6 +74,14 @@ export function unsettled({ connections, addresses, deliveries }: Ledger): strin
     ...addresses.map(({ address, connection_id }) => `address ${address} is held by ${connection_id}`),
     ...untold.map((row) => `the ${row.event} of ${row.session_id} for ${row.hook} is ${row.state} (${row.error})`),
   ];
+}
+
+/** People who were in more often than the ledger let them in. Empty: nobody came in without it. */
+export function uninvited({ connections }: Ledger, timesIn: ReadonlyMap<string, number>): string[] {
+  return [...timesIn].flatMap(([user, times]) => {
+    const admitted = connections.filter(({ user_id, admitted_at }) => user_id === user && admitted_at !== null).length;
+    return times > admitted ? [`${user} was in ${times} times, and let in ${admitted} times`] : [];
+  });
 }
 
 /** Holds a ledger in which everything has ended against what the hooks wrote down. Empty: every promise was kept. */
@@ -61,7 +97,7 @@ export function broken(ledger: Ledger, lines: readonly Line[]): string[] {
     bySession.set(line.sessionId, [...(bySession.get(line.sessionId) ?? []), line]);
   }
   for (const row of ledger.connections) faults.push(...brokenFor(row, bySession.get(row.id) ?? []));
-  faults.push(...heldTwice(ledger.connections));
+  faults.push(...heldTwice(ledger.connections), ...brokenGrace(ledger, lines));
   for (const { state, event, hook, session_id, error } of ledger.deliveries) {
     // A veto's question is not asked twice; everything else is told until it was heard.
     if (state === "failed" && !(hook === "gate" && event === "connect"))
@@ -74,7 +110,7 @@ function brokenFor(row: Row, lines: readonly Line[]): string[] {
   const faults: string[] = [];
   const admitted = row.admitted_at !== null;
   if (admitted && lines.some(({ event }) => event === "V")) faults.push(`${row.id} was admitted after a veto`);
-  for (const hook of ["gate", "told"] as const) {
+  for (const hook of ["gate", "told", "journal"] as const) {
     const own = lines.filter((line) => line.hook === hook);
     const idsOf = (event: Line["event"]) => [...new Set(own.filter((l) => l.event === event).map((l) => l.eventId))];
     const [connects, ends] = [idsOf("C"), idsOf("D")];
@@ -87,11 +123,42 @@ function brokenFor(row: Row, lines: readonly Line[]): string[] {
       faults.push(`${hook} was told of the end of ${row.id} as ${ends.join(", ")}, not ${row.disconnect_event_id}`);
     if (connects.length > 0 && ends.length === 0)
       faults.push(`${hook} was told that ${row.id} began, not that it ended`);
-    if (!admitted && hook === "told" && own.length > 0)
-      faults.push(`told heard of ${row.id}, which was never admitted`);
+    if (!admitted && hook !== "gate" && own.length > 0)
+      faults.push(`${hook} heard of ${row.id}, which was never admitted`);
     const firstEnd = own.findIndex(({ event }) => event === "D");
     if (firstEnd >= 0 && own.slice(firstEnd).some(({ event }) => event === "C"))
       faults.push(`${hook} was told that ${row.id} began after it was told that it had ended`);
+  }
+  return faults;
+}
+
+/**
+ * A hook with a grace period takes for one connection what the ledger has as several of one device, one after the other
+ * and with one address: it is told of the first one's connect and of the last one's end, as the first.
+ */
+function brokenGrace({ connections, deliveries }: Ledger, lines: readonly Line[]): string[] {
+  const faults: string[] = [];
+  const rows = new Map(connections.map((row) => [row.id, row]));
+  const byEnd = new Map(connections.map((row) => [row.disconnect_event_id, row]));
+  const calm = lines.filter(({ hook }) => hook === "calm");
+  const heard = new Set(calm.filter(({ event }) => event === "C").map(({ sessionId }) => sessionId));
+  const passedOver = deliveries.filter(({ hook, output }) => hook === "calm" && output?.startsWith("not told"));
+  const unsaid = new Set(passedOver.filter(({ event }) => event === "connect").map((one) => one.session_id));
+  for (const { id, admitted_at } of connections) {
+    if (admitted_at === null || heard.has(id) !== unsaid.has(id)) continue;
+    faults.push(
+      `calm was ${heard.has(id) ? "told of" : "not told of"} ${id}, ${unsaid.has(id) ? "though" : "not"} passed over`,
+    );
+  }
+  for (const id of heard) {
+    const own = calm.filter(({ sessionId }) => sessionId === id);
+    const ends = [...new Set(own.filter(({ event }) => event === "D").map(({ eventId }) => eventId))];
+    if (ends.length !== 1) faults.push(`calm was told ${ends.length} ends of ${id}: ${ends.join(", ")}`);
+    const [first, last] = [rows.get(id), byEnd.get(ends[0] ?? "")];
+    if (last === undefined || first?.connection_id !== last.connection_id || first.ipv4 !== last.ipv4)
+      faults.push(`calm was told that ${id} ended as ${ends.join(", ")}, which is another device's or address's end`);
+    if (own.findIndex(({ event }) => event === "D") < own.findLastIndex(({ event }) => event === "C"))
+      faults.push(`calm was told that ${id} began after it was told that it had ended`);
   }
   return faults;
 }
