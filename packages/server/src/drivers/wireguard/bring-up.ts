@@ -42,6 +42,10 @@ export async function bringUp(options: {
   await makeDirectory(directory);
   const found = await findInterface(name, directory);
   if (found === undefined) await expectFreePort(managed.listenPort);
+  else if (found.engine === "userspace" && found.process === undefined) {
+    const what = `the interface ${name} is not one of a wireguard-go in this network namespace`;
+    throw new SallyportError("driver-failed", `${what}: choose another name, or attach to it (wireguard.attach)`);
+  }
   const up = found ?? (await make(options));
   if (found !== undefined) log.info({ interface: name, engine: up.engine }, "found a running WireGuard interface");
   try {

@@ -43,8 +43,8 @@ export type Device = KeyPair & {
   /** As the ledger would list it once it is let in. */
   row: ExpectedInFile;
   ping(address?: string): Promise<boolean>;
-  /** Pings without a pause until it is told to stop; then how many were sent and how many answers came. */
-  pingOn(): Promise<() => Promise<{ sent: number; received: number }>>;
+  /** Pings without a pause until it is told to stop; then which of those before the last answer had none. */
+  pingOn(): Promise<() => Promise<number[]>>;
   /** Forgets its session, as one that was switched off and on. */
   again(): Promise<void>;
   wg(...words: string[]): Promise<string>;
@@ -70,7 +70,8 @@ export type WireGuardLab = AsyncDisposable & {
   name: string;
   serverKeys: KeyPair;
   directory: string;
-  life(settings?: Partial<WireGuardInterface>): Promise<Life>;
+  /** In the server's namespace unless told. */
+  life(settings?: Partial<WireGuardInterface>, place?: Place): Promise<Life>;
   device(number: number, options?: { presharedKey?: string; endpoint?: boolean }): Promise<Device>;
   /** What the ledger and the client configs say. */
   ledger(expected: readonly ExpectedInFile[], ours?: readonly string[]): Promise<void>;
@@ -146,7 +147,7 @@ export async function openWireGuardLab(): Promise<WireGuardLab> {
     },
     ledger: (expected, ours = expected.map(({ publicKey }) => publicKey)) =>
       writeFile(ledgerFile, JSON.stringify({ expected, ours })),
-    life: async (changes = {}) => {
+    life: async (changes = {}, place = network.server) => {
       const usual = {
         profileId: "mobile",
         interface: name,
@@ -163,7 +164,7 @@ export async function openWireGuardLab(): Promise<WireGuardLab> {
         askAgainMs: 1_000,
       };
       const settings = { ledger: ledgerFile, interface: { ...usual, ...changes } };
-      const host = await startHost(network.server.name, join(import.meta.dirname, "driver-host.ts"), settings);
+      const host = await startHost(place.name, join(import.meta.dirname, "driver-host.ts"), settings);
       lives.push(host);
       const told = (kind: string) =>
         host.logged.filter(({ level, message }) => level === "event" && message === kind).map(({ fields }) => fields);
@@ -233,9 +234,13 @@ export async function openWireGuardLab(): Promise<WireGuardLab> {
           children.push(child);
           await until("the first answer", () => child.output().includes("bytes from"));
           return async () => {
+            const soFar = child.output().length;
+            await until("another answer", () => child.output().slice(soFar).includes("bytes from"));
             await child.end("SIGINT");
-            const [, sent, received] = /(\d+) packets transmitted, (\d+) received/.exec(child.output()) ?? [];
-            return { sent: Number(sent), received: Number(received) };
+            const numbers = [...child.output().matchAll(/icmp_seq=(\d+)/g)].map(([, number]) => Number(number));
+            const answered = new Set(numbers);
+            const last = Math.max(...numbers);
+            return Array.from({ length: last }, (_, index) => index + 1).filter((number) => !answered.has(number));
           };
         },
       };

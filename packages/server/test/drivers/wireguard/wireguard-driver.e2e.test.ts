@@ -1,6 +1,8 @@
 import { expect, test } from "vitest";
+import { startChild } from "../../e2e/lab/child.ts";
+import { inside } from "../../e2e/lab/network.ts";
 import { until } from "../../e2e/lab/waiting.ts";
-import { type Device, openWireGuardLab, SERVER_SIX, type Told } from "./lab.ts";
+import { type Device, LISTEN_PORT, openWireGuardLab, SERVER_SIX, type Told } from "./lab.ts";
 
 /** One that was refused its handshakes tries again only after seconds: it begins anew. */
 async function comesThrough(device: Device): Promise<void> {
@@ -9,7 +11,9 @@ async function comesThrough(device: Device): Promise<void> {
 }
 
 const tunnelOf = ({ publicKey }: Device, attached: Told["fields"] | undefined) =>
-  ((attached?.tunnels ?? []) as { commonName: string }[]).find(({ commonName }) => commonName === publicKey);
+  ((attached?.tunnels ?? []) as { commonName: string; bytesIn: number }[]).find(
+    ({ commonName }) => commonName === publicKey,
+  );
 const countsIn = (told: Told["fields"]) => told.counts as { bytesIn: number; bytesOut: number } | null;
 
 test("an interface of ours: who is let in passes, nobody else, and it outlives the daemon and wireguard-go", async () => {
@@ -55,8 +59,7 @@ test("an interface of ours: who is let in passes, nobody else, and it outlives t
   expect(tunnelOf(alice, next.told("attached")[0])).toMatchObject({ ipv4: alice.four, ipv6: alice.six });
   expect(tunnelOf(bob, next.told("attached")[0])).toMatchObject({ ipv4: bob.four });
   expect(next.told("gone")).toEqual([]);
-  const flowed = await settle();
-  expect(flowed.received).toBe(flowed.sent);
+  expect(await settle()).toEqual([]);
   expect(await lab.wg("show", lab.name, "latest-handshakes")).toBe(handshake);
 
   // wireguard-go is killed: its successor has the same peers, and counting goes on.
@@ -68,7 +71,7 @@ test("an interface of ours: who is let in passes, nobody else, and it outlives t
   process.kill(pid, "SIGKILL");
   const again = await next.next("attached", 2);
   expect(again).toMatchObject({ sameDaemon: false });
-  expect(tunnelOf(alice, again)).toMatchObject({ bytesIn: before.bytesIn });
+  expect(tunnelOf(alice, again)?.bytesIn).toBeGreaterThanOrEqual(before.bytesIn);
   expect(next.told("gone")).toEqual([]);
   // Clients are called: they need not notice by themselves.
   await until("a handshake", async () => !(await lab.wg("show", lab.name, "latest-handshakes")).includes("\t0\n"));
@@ -151,7 +154,7 @@ test("by handshake: the first asks, silence ends, and the next one asks again", 
   await lab.ledger([closed]);
   // A socket without a process, as a killed wireguard-go leaves it.
   await lab.staleSocket();
-  const settings = { trigger: "handshake", silenceMs: 3_000 } as const;
+  const settings = { trigger: "handshake", silenceMs: 5_000 } as const;
   const life = await lab.life(settings);
   await life.start();
   expect(life.told("attached")).toMatchObject([{ tunnels: [] }]);
@@ -198,5 +201,42 @@ test("by handshake: the first asks, silence ends, and the next one asks again", 
     return Number((await lab.wg("show", lab.name, "transfer")).split("\t")[1]);
   }
 });
+
+test("what stands in the way is said, and as soon as it is gone the interface comes up", async () => {
+  await using lab = await openWireGuardLab();
+  const port = await startChild(inside(lab.network.server, ["python3", "-c", holdPort, `${LISTEN_PORT}`]));
+  await using _ = { [Symbol.asyncDispose]: () => port.end("SIGKILL") };
+  await until("the port to be taken", () => port.output().includes("taken"));
+  const life = await lab.life();
+  await life.start();
+  const failure = async () => (await life.status()).failure ?? "";
+  expect(await failure()).toContain(`UDP port ${LISTEN_PORT} cannot be had`);
+  expect(await lab.pidOfWireGuardGo()).toBe(undefined);
+
+  await lab.run("ip", "link", "add", lab.name, "type", "bridge");
+  await port.end("SIGKILL");
+  await until("another complaint", async () => (await failure()).includes("WireGuard does not answer for"));
+  await lab.run("ip", "link", "delete", lab.name);
+  await life.next("attached");
+  await until("the interface to be up", async () => (await life.status()).state === "up");
+
+  // Another network namespace has the name.
+  const elsewhere = await lab.network.client();
+  const other = await lab.life({}, elsewhere);
+  await other.start();
+  expect((await other.status()).failure).toContain("another network namespace");
+  await other.stop("end");
+  expect((await life.status()).state).toBe("up");
+  expect(await lab.wg("show", lab.name, "listen-port")).toBe(`${LISTEN_PORT}\n`);
+  expect(life.host.logged.filter(({ level }) => level === "error").length).toBe(2);
+});
+
+const holdPort = `
+import socket, sys, time
+s = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+s.bind(("0.0.0.0", int(sys.argv[1])))
+print("taken", flush=True)
+time.sleep(600)
+`;
 
 const keysOf = ({ publicKey, tunnel }: Device) => ({ publicKey, tunnel });
