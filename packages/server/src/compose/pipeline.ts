@@ -5,7 +5,7 @@ import { createPipeline, type Pipeline } from "../auth/pipeline.ts";
 import { checkAccount } from "../auth/steps/check-account.ts";
 import { checkCertificate } from "../auth/steps/check-certificate.ts";
 import { checkDevice } from "../auth/steps/check-device.ts";
-import { checkLockOut } from "../auth/steps/check-lock-out.ts";
+import { checkLockOut, checkLockOutSince } from "../auth/steps/check-lock-out.ts";
 import { checkMethod } from "../auth/steps/check-method.ts";
 import { checkTotp } from "../auth/steps/check-totp.ts";
 import { decodeCredentials } from "../auth/steps/decode-credentials.ts";
@@ -53,6 +53,7 @@ export function composePipeline(options: {
         accounts,
         postAuth,
       }),
+      checkLockOutSince({ lockOut }),
       checkAccount({ accounts }),
       checkTotp({
         accounts: store.accounts,

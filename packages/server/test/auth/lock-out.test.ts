@@ -1,6 +1,9 @@
 import { beforeEach, describe, expect, it } from "vitest";
 import { LockOut } from "../../src/auth/lock-out.ts";
+import type { Findings } from "../../src/auth/step.ts";
+import { checkLockOutSince } from "../../src/auth/steps/check-lock-out.ts";
 import type { AttemptRecord } from "../../src/core/attempt.ts";
+import { Secret } from "../../src/core/secret.ts";
 
 const minute = 60_000;
 const who = { userId: "alice", address: "192.0.2.7" };
@@ -91,5 +94,34 @@ describe("lock-out", () => {
   it("keeps a bounded memory", () => {
     for (let i = 0; i < 210_000; i += 1) lockOut.failed({ userId: `u${i}`, address: "192.0.2.7" }, 0);
     expect(lockOut.locked({ userId: "u209999", address: "192.0.2.7" }, 0)).toBeDefined();
+  });
+});
+
+describe("guesses at the same moment", () => {
+  const started = new Date(Date.now() - 1_000);
+  const findings = (changes: Partial<Findings> = {}) =>
+    ({
+      request: { kind: "connect", clientAddress: who.address },
+      credentials: { username: "alice", password: new Secret("right at last") },
+      userId: "alice",
+      at: started,
+      resumedSession: null,
+      ...changes,
+    }) as Findings;
+
+  it("are not heard once the others among them were too many, right or not", async () => {
+    const since = checkLockOutSince({ lockOut });
+    expect(await since.run(findings())).toMatchObject({ outcome: "passed" });
+    fail(3, Date.now());
+    // The first look is at the time they all came.
+    expect(await since.run(findings())).toMatchObject({ outcome: "denied", code: "locked-out" });
+  });
+
+  it("have nothing to do with a session's token or a certificate alone", async () => {
+    const since = checkLockOutSince({ lockOut });
+    fail(3, Date.now());
+    const resumed = findings({ resumedSession: { id: "s" } as never });
+    expect(await since.run(resumed)).toMatchObject({ outcome: "skipped" });
+    expect(await since.run(findings({ credentials: {} as never }))).toMatchObject({ outcome: "skipped" });
   });
 });
