@@ -106,6 +106,7 @@ export function composeCommands(options: {
       directory,
       lookup: accounts,
       endConnections,
+      readmitDevices: (userId) => devices.readmitAll({ userId }),
       revokeDevices: async (userId) => {
         const valid = (await clientConfigs.list({ userId })).filter(({ revokedAt }) => revokedAt === null);
         for (const { id } of valid) await clientConfigs.revoke(id);

@@ -1,4 +1,5 @@
 import { randomInt } from "node:crypto";
+import { existsSync } from "node:fs";
 import { access, mkdir, writeFile } from "node:fs/promises";
 import { networkInterfaces } from "node:os";
 import { dirname } from "node:path";
@@ -57,11 +58,11 @@ async function writeFirstConfig(file: string): Promise<boolean> {
   if (exists) return false;
   await mkdir(dirname(file), { recursive: true, mode: 0o755 });
   // "wx": somebody who made one this very moment keeps theirs.
-  await writeFile(file, firstConfig(ownAddress()), { mode: 0o600, flag: "wx" });
+  await writeFile(file, firstConfig(ownAddress(), freeInterface()), { mode: 0o600, flag: "wx" });
   return true;
 }
 
-function firstConfig(host: string): string {
+function firstConfig(host: string, wireguard: string): string {
   return `# Sallyport's configuration; docs/config.md explains every key. Faults are named with their line at the next start.
 dataDirectory: /var/lib/sallyport
 database: sqlite
@@ -81,6 +82,10 @@ profiles:
     # Networks that clients reach through the tunnel, and the resolvers they use:
     # routes: [10.0.0.0/8]
     # dns: [10.0.0.53]
+  - id: mobile
+    displayName: Mobile
+    wireguard: { managed: { interface: ${wireguard}, listenPort: 51820 } }
+    ranges: { ipv4: 10.43.0.0/20, ipv6: "fd43:1::/64" }
 `;
 }
 
@@ -88,6 +93,13 @@ profiles:
 function ownAddress(): string {
   const all = Object.values(networkInterfaces()).flatMap((addresses) => addresses ?? []);
   return all.find(({ internal, family }) => !internal && family === "IPv4")?.address ?? "127.0.0.1";
+}
+
+/** An interface name that nobody has: wireguard-go's sockets tell of those in other network namespaces too. */
+function freeInterface(): string {
+  const taken = (name: string) => existsSync(`/sys/class/net/${name}`) || existsSync(`/var/run/wireguard/${name}.sock`);
+  const names = Array.from({ length: 100 }, (_, i) => `wg${i}`);
+  return names.find((name) => !taken(name)) ?? "wg0";
 }
 
 /** 20 characters of 32 that cannot be taken for one another: 100 bits. */

@@ -164,6 +164,7 @@ export async function startTestDaemon() {
       directory: accounts,
       lookup,
       endConnections,
+      readmitDevices: async () => {},
       revokeDevices: async () => 0,
     }),
     totpCommands({

@@ -25,6 +25,8 @@ export function userCommands(deps: {
   lookup: Pick<AccountLookup, "resolve">;
   /** Ends a user's connections as `disabled`, and tells how many. */
   endConnections(userId: string): Promise<number>;
+  /** Asks about devices again that connect by themselves (WireGuard). */
+  readmitDevices(userId: string): Promise<void>;
   /** Makes the user's client configs useless, and tells how many. */
   revokeDevices(userId: string): Promise<number>;
 }): CommandTable {
@@ -82,6 +84,7 @@ export function userCommands(deps: {
       input: byName,
       run: async ({ name: id }) => {
         if (!(await accounts.setDisabled(id, false))) throw unknown(id);
+        await deps.readmitDevices(id);
         return await existing(id);
       },
     }),
