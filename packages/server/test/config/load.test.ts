@@ -492,7 +492,9 @@ describe("a server that runs already", () => {
 
 describe("docs/config.md", () => {
   const markdown = new URL("../../../../docs/config.md", import.meta.url);
-  const otherPages = ["attach", "webhooks"].map((name) => new URL(`../../../../docs/${name}.md`, import.meta.url));
+  const otherPages = ["attach", "hooks", "webhooks"].map(
+    (name) => new URL(`../../../../docs/${name}.md`, import.meta.url),
+  );
 
   it("shows only configurations that load, whole or beside the least one", async () => {
     const blocks = [...(await readFile(markdown, "utf8")).matchAll(/```yaml(.*)\n([\s\S]*?)```/g)];

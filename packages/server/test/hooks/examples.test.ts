@@ -66,7 +66,8 @@ describe("docs/hooks.md", () => {
   });
 
   it("explains each variable, and no other", async () => {
-    const everything = {
+    const everything: ConnectionEvent = {
+      trigger: "handshake",
       ...connect,
       ...disconnect,
       originatingIp: "198.51.100.20",
