@@ -276,7 +276,8 @@ export class Connections {
   }
 
   #forget(tunnel: Tunnel, id: string): void {
-    this.#live.delete(tunnelText(tunnel));
+    // A WireGuard tunnel is named by its key: a newer connection of the same device may have the name by now.
+    if (this.#live.get(tunnelText(tunnel)) === id) this.#live.delete(tunnelText(tunnel));
     this.#ending.delete(id);
     this.#releases.announce(id);
   }
