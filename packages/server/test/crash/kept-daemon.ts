@@ -46,6 +46,7 @@ export function keepDaemon(options: { server: Place; configFile: string; dataDir
   };
   const living = live();
 
+  const output = () => `${earlier}${child?.exited() === undefined ? (child?.output() ?? "") : ""}`;
   const call: KeptDaemon["call"] = async (command, input) =>
     (await callDaemon({ dataDirectory, command, input, deadlineMs: 20_000 })) as never;
   return {
@@ -57,7 +58,7 @@ export function keepDaemon(options: { server: Place; configFile: string; dataDir
           () => true,
           () => false,
         );
-      await until("the daemon to answer", ask, { deadlineMs, otherwise: () => child?.output().slice(-4_000) ?? "" });
+      await until("the daemon to answer", ask, { deadlineMs, otherwise: () => output().slice(-4_000) });
     },
     ownEnds: () => ownEnds,
     signal: (signal) => {
@@ -72,7 +73,7 @@ export function keepDaemon(options: { server: Place; configFile: string; dataDir
       await living;
       return child?.exited()?.status ?? null;
     },
-    output: () => `${earlier}${child?.exited() === undefined ? (child?.output() ?? "") : ""}`,
+    output,
   };
 }
 
