@@ -5,7 +5,7 @@ import { dirname, join } from "node:path";
 import { MessageChannel, Worker } from "node:worker_threads";
 import { hostWorkerCode, layerFiles, layerText, pyodideDirectory, pythonSnapshot } from "./assets.ts";
 import { synchronousCalls } from "./host-calls.ts";
-import { type FileSystem, layRealFiles, unixRoots, windowsRoots } from "./real-files.ts";
+import { type FileSystem, layRealFiles, makeFilesSafely, unixRoots, windowsRoots } from "./real-files.ts";
 
 /** What is used of pyodide. */
 type Python = {
@@ -27,6 +27,7 @@ export async function runBuiltInPython(script: string): Promise<never> {
     const python = await loadPython(dirname(script));
     const roots = process.platform === "win32" ? windowsRoots() : unixRoots(python.FS);
     layRealFiles(python.FS, roots);
+    makeFilesSafely(python.FS);
     process.exit(runScript({ python, call: host, script, roots }));
   } catch (error) {
     // Only the message: pyodide's own lines are a megabyte long.

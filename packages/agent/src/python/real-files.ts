@@ -1,4 +1,4 @@
-import { readdirSync, readlinkSync, statSync } from "node:fs";
+import { mkdirSync, readdirSync, readlinkSync, statSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 
 /** What is used of Emscripten's file system. */
@@ -6,9 +6,46 @@ export type FileSystem = {
   mkdirTree(path: string): void;
   symlink(target: string, path: string): void;
   mount(type: unknown, options: { root: string }, path: string): void;
-  filesystems: Record<string, unknown>;
+  filesystems: { NODEFS: NodeFiles };
+  open(path: unknown, flags: number, mode?: number): unknown;
+  isDir(mode: number): boolean;
   getStream(descriptor: number): { nfd?: number } | null;
 };
+
+type NodeFiles = {
+  createNode(parent: unknown, name: string, mode: number, device: number): { mode: number };
+  realPath(node: unknown): string;
+  tryFSOperation(operation: () => void): void;
+  node_ops: { mknod(parent: unknown, name: string, mode: number, device: number): unknown };
+};
+
+/**
+ * Makes new files as the system would: with the mode that is asked for less the umask, from the first moment on, and never
+ * in place of one that somebody else has made meanwhile. Emscripten's way is mode 0777, then the one asked for, without umask.
+ */
+export function makeFilesSafely(files: FileSystem): void {
+  const { NODEFS } = files.filesystems;
+  const open = files.open;
+  let asked: number | undefined;
+  files.open = (path, flags, mode = 0o666) => {
+    asked = mode & 0o7777 & ~process.umask();
+    try {
+      return open(path, flags, (mode & ~0o7777) | asked);
+    } finally {
+      asked = undefined;
+    }
+  };
+  NODEFS.node_ops.mknod = (parent, name, mode, device) => {
+    const wanted = files.isDir(mode) || asked === undefined ? mode : (mode & ~0o7777) | asked;
+    const node = NODEFS.createNode(parent, name, wanted, device);
+    const path = NODEFS.realPath(node);
+    NODEFS.tryFSOperation(() => {
+      if (files.isDir(mode)) mkdirSync(path, wanted & 0o7777);
+      else writeFileSync(path, "", { mode: wanted & 0o7777, flag: "wx" });
+    });
+    return node;
+  };
+}
 
 /** Directories that Python's own files and devices live in. */
 const pythons = ["lib", "dev", "proc"];

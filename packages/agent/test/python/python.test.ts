@@ -51,6 +51,14 @@ with open(path, "w") as out:
 assert open(path).read() == "written" and os.stat(path).st_size == 7
 os.rename(path, path + "2")
 assert os.listdir(os.path.dirname(path)) == ["file2"] and not os.path.exists(path)
+directory = os.path.dirname(path)
+before = os.umask(0o027)
+open(directory + "/usual", "w").close()
+os.mkdir(directory + "/directory")
+os.close(os.open(directory + "/private", os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o600))
+assert os.umask(before) == 0o027
+modes = subprocess.check_output("stat -c %a usual directory private", shell=True, cwd=directory)
+assert modes.split() == [b"640", b"750", b"600"], modes
 for algorithm in ("sha1", "SHA-1", hashlib.sha1):
     assert scripthelper.digest_file(path + "2", algorithm) == hashlib.sha1(b"written").hexdigest()
 begun = time.time()
