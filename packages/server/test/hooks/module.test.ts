@@ -170,6 +170,10 @@ describe("a module that", () => {
     expect((await tell()).output).toBe("first 3\n");
     await modules.refresh([path]);
     expect((await tell()).output).toBe("second 1\n");
+    // One that cannot be loaded takes nobody's place.
+    await writeFile(path, "export default broken(\n");
+    await modules.refresh([path]);
+    expect((await tell()).output).toBe("second 2\n");
   });
 
   it("dies is a crash: what it was told of is told again, and its answer as a veto is no", async () => {

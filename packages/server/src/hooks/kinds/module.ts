@@ -9,7 +9,10 @@ import type { Tell } from "../tell.ts";
 /** The modules of the hooks that are configured, each loaded once into a host of its own. */
 export type Modules = {
   tell(path: string): Tell;
-  /** Loads what is new or has changed, and ends what is not among them any more. What cannot be loaded is logged. */
+  /**
+   * Loads what is new or has changed, and ends what is not among them any more. What cannot be loaded is logged; one
+   * that was loaded before goes on as it was.
+   */
   refresh(paths: readonly string[]): Promise<void>;
   close(): Promise<void>;
 };
@@ -77,8 +80,8 @@ export function createModules({ load, log }: { load: LoadScript; log: Log }): Mo
         const loaded = await before;
         if (loaded && "host" in loaded && (await readModule(path)) === loaded.text) return;
         const loading = loadNow(path);
-        // Until the new one is there, the old one answers.
-        if (loaded && "host" in loaded) await loading;
+        // Until the new one is there, and where there will be none, the old one answers.
+        if (loaded && "host" in loaded && "error" in (await loading)) return;
         modules.set(path, loading);
         await Promise.all([loading, end(before)]);
       });
