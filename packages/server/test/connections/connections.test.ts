@@ -275,6 +275,19 @@ describe("the same device coming back", () => {
     expect(await disconnects(older.id)).toHaveLength(1);
   });
 
+  it("is counted also where its tunnel has the older one's name, as WireGuard's have", async () => {
+    let ended: Promise<void> | undefined;
+    onDisconnect = (tunnel) => {
+      ended = connections.gone(tunnel, { bytesIn: 7, bytesOut: 9 });
+    };
+    const older = await admitted("key", { commonName: "cn" });
+    const newer = await admitted("key", { commonName: "cn" });
+    await ended;
+    await connections.traffic([{ tunnel: { ...listener, key: "key" }, bytesIn: 100, bytesOut: 200 }]);
+    expect(await row(older.id)).toMatchObject({ endReason: "replaced" });
+    expect(await row(newer.id)).toMatchObject({ state: "open", bytesIn: 100, bytesOut: 200 });
+  });
+
   it("gets its fixed address again as soon as the older tunnel has let go of it", async () => {
     const properties = { conn_ip: "10.42.0.5" };
     await admitted("a", { commonName: "cn", properties });
