@@ -72,7 +72,7 @@ export const commands: Readonly<Record<string, Command>> = {
           openVpnProgram: values.openvpn as string | undefined,
           scriptDeadlineMs: secondsOf("--script-seconds", values["script-seconds"], 300),
           firstAnswerMs: secondsOf("--answer-seconds", values["answer-seconds"], 60),
-          silenceMs: secondsOf("--silence-seconds", values["silence-seconds"], 200),
+          silenceMs: secondsOf("--silence-seconds", values["silence-seconds"], 45),
         },
         around,
       );

@@ -1,5 +1,6 @@
 import { request } from "node:https";
-import { rootCertificates } from "node:tls";
+import { isIP } from "node:net";
+import { checkServerIdentity, type PeerCertificate, rootCertificates } from "node:tls";
 import type { AgentConfig, AgentRefusal } from "@sallyport/protocol";
 
 /** The server's own refusal: asking again has no sense. */
@@ -28,6 +29,7 @@ export function askServer(options: {
   const { config, path, body, deadlineMs, mostBytes, signal } = options;
   const url = new URL(config.url + path);
   const { address, caPem } = config;
+  const host = url.hostname.replace(/^\[(.*)\]$/, "$1");
   return new Promise((resolve, reject) => {
     const sent = Buffer.from(JSON.stringify(body));
     const deadline = AbortSignal.timeout(deadlineMs);
@@ -36,12 +38,13 @@ export function askServer(options: {
       {
         method: "POST",
         agent: false,
-        headers: { "content-type": "application/json", "content-length": sent.length },
+        headers: { "content-type": "application/json", "content-length": sent.length, host: url.host },
         ...(caPem !== null && { ca: [...rootCertificates, caPem] }),
+        // Another address, the same certificate.
         ...(address !== null && {
-          host: address,
-          servername: url.hostname,
-          headers: { "content-type": "application/json", "content-length": sent.length, host: url.host },
+          hostname: address,
+          checkServerIdentity: (_host: string, certificate: PeerCertificate) => checkServerIdentity(host, certificate),
+          ...(isIP(host) === 0 && { servername: host }),
         }),
         signal: signal === undefined ? deadline : AbortSignal.any([signal, deadline]),
       },

@@ -1,7 +1,7 @@
 import { createConnection, type Socket } from "node:net";
 import { AgentFailure } from "../failure.ts";
 import type { OpenVpnProcess } from "../openvpn/session.ts";
-import type { WireGuardDevice } from "../wireguard/device.ts";
+import type { WireGuardDevice, WireGuardTraffic } from "../wireguard/device.ts";
 import type { AdministratorScripts } from "./administrator-scripts.ts";
 import { readLines } from "./lines.ts";
 import { mostRequestBytes, type ServiceAnswer, type ServiceNotice, type ServiceRequest } from "./requests.ts";
@@ -71,8 +71,7 @@ export async function connectService(path: string): Promise<ServiceClient | unde
       const { device } = await call<{ device: string }>({ do: "start-wireguard", profileText });
       return {
         name: device,
-        lastHandshake: async () =>
-          (await call<{ lastHandshake: number | null }>({ do: "handshake" })).lastHandshake ?? undefined,
+        traffic: () => call<WireGuardTraffic>({ do: "traffic" }),
         takeDown: async () => void (await call({ do: "end-tunnel" })),
       };
     },

@@ -1,4 +1,5 @@
 import type { ScriptEvent, ScriptReport } from "@sallyport/protocol";
+import type { WireGuardTraffic } from "../wireguard/device.ts";
 import type { ToldFacts } from "./administrator-scripts.ts";
 
 /*
@@ -12,7 +13,7 @@ export type ServiceRequest =
   | { do: "run"; event: ScriptEvent; facts: ToldFacts }
   | { do: "start-openvpn"; profileText: string; peerInfo: Record<string, string> }
   | { do: "start-wireguard"; profileText: string }
-  | { do: "handshake" }
+  | { do: "traffic" }
   | { do: "end-tunnel" };
 
 export type ServiceAnswer =
@@ -22,7 +23,7 @@ export type ServiceAnswer =
   | { reports: ScriptReport[] }
   | { managementPath: string }
   | { device: string }
-  | { lastHandshake: number | null }
+  | WireGuardTraffic
   | { ended: true };
 
 /** Sent by itself, once: an openvpn has ended. */
@@ -53,7 +54,7 @@ export function readRequest(line: string): ServiceRequest | undefined {
         ([name, text]) => /^(UV_\w{1,80}|IV_GUI_VER|IV_SSO)$/.test(name) && /^[\x20-\x7e]{0,200}$/.test(text),
       ),
     "start-wireguard": () => isText("profileText"),
-    handshake: () => true,
+    traffic: () => true,
     "end-tunnel": () => true,
   };
   const known = typeof value.do === "string" && Object.hasOwn(whole, value.do) ? whole[value.do] : undefined;

@@ -80,8 +80,8 @@ export function openServiceSession(terms: ServiceTerms): ServiceSession {
         }
         case "run":
           return { reports: await scripts.run(request.event, request.facts) };
-        case "handshake":
-          return { lastHandshake: (await wireguard?.lastHandshake()) ?? null };
+        case "traffic":
+          return (await wireguard?.traffic()) ?? { lastHandshake: null, receivedBytes: 0 };
         case "end-tunnel":
           await endTunnel();
           return { ended: true };

@@ -1,17 +1,22 @@
 import { spawn } from "node:child_process";
 import { randomBytes } from "node:crypto";
 import { existsSync } from "node:fs";
+import { rm } from "node:fs/promises";
+import { join } from "node:path";
 import { setTimeout as wait } from "node:timers/promises";
 import { AgentFailure } from "../failure.ts";
 import { setNameServers } from "../machine/name-servers.ts";
+import { makePrivateDirectory, writeNewFile } from "../machine/private-directory.ts";
 import type { WireGuardProfile } from "../profile/wireguard-file.ts";
 import { runTool } from "./run-tool.ts";
+
+/** What came of the other side: the time of the last handshake (milliseconds since the epoch), and bytes altogether. */
+export type WireGuardTraffic = { lastHandshake: number | null; receivedBytes: number };
 
 /** A WireGuard interface that is up. */
 export type WireGuardDevice = {
   name: string;
-  /** Milliseconds since the epoch; undefined before the first. */
-  lastHandshake(): Promise<number | undefined>;
+  traffic(): Promise<WireGuardTraffic>;
   takeDown(): Promise<void>;
 };
 
@@ -48,7 +53,7 @@ export async function bringUpWireGuard(options: {
   };
   try {
     undo.push(await makeInterface(name, ip, log));
-    await runTool(programs.wg, ["setconf", name, "/dev/stdin"], profile.setconf);
+    await setKeys(name, profile.setconf, options.base);
     for (const address of profile.addresses)
       await runTool(ip, [family(address), "address", "add", address, "dev", name]);
     await runTool(ip, ["link", "set", "mtu", `${profile.mtu ?? 1420}`, "up", "dev", name]);
@@ -78,12 +83,26 @@ export async function bringUpWireGuard(options: {
   return {
     name,
     takeDown,
-    lastHandshake: async () => {
-      const text = await runTool(programs.wg, ["show", name, "latest-handshakes"]);
-      const latest = Math.max(0, ...text.split("\n").map((line) => Number(line.split("\t")[1] ?? 0)));
-      return latest === 0 ? undefined : latest * 1_000;
+    traffic: async () => {
+      const peers = (await runTool(programs.wg, ["show", name, "dump"])).trim().split("\n").slice(1);
+      const fields = peers.map((line) => line.split("\t").map(Number));
+      const latest = Math.max(0, ...fields.map((one) => one[4] ?? 0));
+      const receivedBytes = fields.reduce((sum, one) => sum + (one[5] ?? 0), 0);
+      return { lastHandshake: latest === 0 ? null : latest * 1_000, receivedBytes };
     },
   };
+}
+
+/** Standard input is a socket, which wg cannot open: a file that is gone at once. It holds the private key. */
+async function setKeys(name: string, setconf: string, base: string): Promise<void> {
+  await makePrivateDirectory(base);
+  const path = join(base, name);
+  try {
+    await writeNewFile(path, setconf, 0o600);
+    await runTool(programs.wg, ["setconf", name, path]);
+  } finally {
+    await rm(path, { force: true });
+  }
 }
 
 function family(target: string): "-4" | "-6" {

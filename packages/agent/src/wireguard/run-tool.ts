@@ -2,15 +2,13 @@ import { execFile } from "node:child_process";
 
 const deadlineMs = 10_000;
 
-/** What a program of the system prints; `input` goes to its standard input. @throws Error with what it said */
-export function runTool(program: string, args: readonly string[], input = ""): Promise<string> {
+/** What a program of the system prints. @throws Error with what it said */
+export function runTool(program: string, args: readonly string[]): Promise<string> {
   return new Promise((resolve, reject) => {
     const options = { timeout: deadlineMs, env: { PATH: "/usr/sbin:/usr/bin:/sbin:/bin", LANG: "C" } };
-    const child = execFile(program, [...args], options, (error, stdout, stderr) => {
+    execFile(program, [...args], options, (error, stdout, stderr) => {
       if (error === null) resolve(stdout);
       else reject(new Error(`${[program, ...args].join(" ")}: ${stderr.trim() || error.message}`));
     });
-    child.stdin?.on("error", () => undefined);
-    child.stdin?.end(input);
   });
 }

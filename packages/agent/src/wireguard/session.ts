@@ -12,16 +12,17 @@ export type WatchOptions = {
   events: TunnelEvents;
   /** Without a handshake in this time the server is unreachable. */
   firstAnswerMs: number;
-  /** Without a new handshake in this time the connection is lost. While packets flow there is one every 2 minutes. */
+  /** Nothing heard of the server for so long: the connection is lost. */
   silenceMs: number;
 };
 
-const pollMs = 500;
+const firstPollMs = 250;
 const discardPort = 9;
 
 /**
- * WireGuard has no connections, only handshakes: the first one is the tunnel coming up, silence is its loss, the next one
- * after that its return. Packets to `target` make handshakes happen though nobody uses the tunnel.
+ * WireGuard has no connections: the first handshake is the tunnel coming up, silence is its loss, a handshake after that
+ * its return. What makes silence mean something are packets to `target`: whoever gets one and has nothing to say answers
+ * with a keepalive within 10 s (section 6.5 of WireGuard's paper).
  */
 export function watchWireGuard(options: WatchOptions): Tunnel {
   const { device, profile, events, firstAnswerMs, silenceMs } = options;
@@ -32,6 +33,8 @@ export function watchWireGuard(options: WatchOptions): Tunnel {
   let up = false;
   let ended = false;
   let nextProbe = 0;
+  let heardAt = 0;
+  let received = 0;
   let timer: NodeJS.Timeout | undefined;
   const probe = createSocket(target.includes(":") ? "udp6" : "udp4");
   probe.on("error", () => undefined);
@@ -50,22 +53,26 @@ export function watchWireGuard(options: WatchOptions): Tunnel {
     const now = Date.now();
     if (now >= nextProbe) {
       probe.send("", discardPort, target, () => undefined);
-      nextProbe = now + (up ? Math.min(10_000, silenceMs / 4) : 1_000);
+      nextProbe = now + (up ? silenceMs / 4 : 1_000);
     }
-    const last = await device.lastHandshake();
+    const { lastHandshake, receivedBytes } = await device.traffic();
     if (ended) return;
-    const fresh = last !== undefined && now - last < silenceMs;
-    if (fresh && !up) {
+    if (receivedBytes !== received) heardAt = Date.now();
+    received = receivedBytes;
+    const heard = lastHandshake !== null && Date.now() - heardAt < silenceMs;
+    if (heard && !up) {
       up = true;
       events.up({ ipFour, ipSix, ticket: undefined });
-    } else if (!fresh && up) {
+    } else if (!heard && up) {
       up = false;
       events.down("the server fell silent");
-    } else if (last === undefined && now - began > firstAnswerMs) {
+      events.progress("Reconnecting");
+    } else if (lastHandshake === null && now - began > firstAnswerMs) {
       const next = "Check the network, the address, and that the client config was not revoked.";
       return void end(new AgentFailure("unreachable", `${profile.endpoint ?? "The server"} does not answer.`, next));
     }
-    timer = setTimeout(again, pollMs);
+    // Each look is a process: seldom while all is well.
+    timer = setTimeout(again, up ? silenceMs / 8 : firstPollMs);
   };
   const again = () =>
     void look().catch((error: Error) => end(new AgentFailure("failed", `The tunnel is gone: ${error.message}`)));
