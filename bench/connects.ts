@@ -1,21 +1,21 @@
 /*
  * New connections a second through Sallyport, against a management client that lets everybody in at once, and against
  * the same OpenVPN with a python3 as its auth-user-pass-verify. An AUTH_NULL script decides, so that no password is
- * digested. Clients run on the same machine and take most of its time: the CPU time of the server's side alone, which
- * decides on a machine of its own, is told too.
+ * digested. Clients run on the same machine and take their share of its time: the CPU time of the server's side alone,
+ * which decides on a machine of its own, is told too.
  */
 import { chmod, mkdir, readdir, readFile, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { type Child, startChild } from "../packages/server/test/e2e/lab/child.ts";
-import { type LightClients, lightClients } from "../packages/server/test/e2e/lab/light-clients.ts";
 import { inside } from "../packages/server/test/e2e/lab/network.ts";
 import { openLab, until } from "../packages/server/test/e2e/lab.ts";
 import { inTurns, median, numberOption, ratio, shown } from "./figures.ts";
 import { cpuMs, familyOf } from "./processes.ts";
+import { returningClients } from "./returning-clients.ts";
 
-const clients = numberOption("clients", 60);
-const atOnce = numberOption("at-once", 12);
-const rounds = numberOption("rounds", 5);
+const clients = numberOption("clients", 250);
+const seconds = numberOption("seconds", 10);
+const rounds = numberOption("rounds", 3);
 
 const script = `
 from pyovpn.plugin import *
@@ -49,7 +49,7 @@ await lab.succeed(["post-auth", "add", "open", join(lab.directory, "open.py")]);
 await lab.succeed(["post-auth", "activate", "open"]);
 const ovpnText = await lab.succeed(["client-config", "issue", "--kind", "server-locked", "--profile", "office"]);
 const place = await lab.network.client();
-const atPort = (port: number) => lightClients(lab, ovpnText.replaceAll(/^(remote \S+) 1194/gm, `$1 ${port}`), place);
+const textAtPort = (port: number) => ovpnText.replaceAll(/^(remote \S+) 1194/gm, `$1 ${port}`);
 
 /** OpenVPN's configuration as Sallyport wrote it. */
 const home = join(lab.dataDirectory, "openvpn", "office", "udp-1194");
@@ -93,16 +93,24 @@ const daemonPids = async () => [
   ...(await lab.daemon.openvpnPids()).filter((pid) => pid !== doNothing.pid && pid !== verifying.pid),
 ];
 const contestants = {
-  ours: await contestant("ours", await atPort(1194), daemonPids),
-  idle: await contestant("idle", await atPort(2194), async () => [doNothing.pid, peer.pid]),
-  verify: await contestant("verify", await atPort(3194), async () => [verifying.pid]),
+  ours: await contestant("ours", 1194, daemonPids),
+  idle: await contestant("idle", 2194, async () => [doNothing.pid, peer.pid]),
+  verify: await contestant("verify", 3194, async () => [verifying.pid]),
 };
-for (const run of Object.values(contestants)) await run();
+for (const { run } of Object.values(contestants)) await run();
 for (const list of Object.values(cpu)) list.length = 0;
 
-const { ours, idle, verify: verified } = await inTurns(rounds, contestants);
+const {
+  ours,
+  idle,
+  verify: verified,
+} = await inTurns(rounds, {
+  ours: contestants.ours.run,
+  idle: contestants.idle.run,
+  verify: contestants.verify.run,
+});
 const middle = (name: string) => median(cpu[name] ?? []);
-console.log(`connections a second, ${atOnce} clients at once, ${clients} a round, ${rounds} rounds, medians:`);
+console.log(`connections a second, ${clients} clients that come back, ${rounds} rounds of ${seconds} s, medians:`);
 console.log(`  Sallyport ${shown(median(ours))}, server CPU ${shown(middle("ours"))} ms each`);
 console.log(`  do-nothing management client ${shown(median(idle))}, server CPU ${shown(middle("idle"))} ms each`);
 console.log(
@@ -112,24 +120,20 @@ ratio("against the do-nothing management client", median(ours) / median(idle), {
 ratio("against a python3 auth-user-pass-verify", median(ours) / median(verified), { atLeast: 5 });
 ratio("by the server's CPU alone, against the do-nothing client", middle("idle") / middle("ours"));
 ratio("by the server's CPU alone, against auth-user-pass-verify", middle("verify") / middle("ours"));
+for (const { end } of Object.values(contestants)) await end();
 for (const child of [peer, doNothing, verifying]) await child.end("SIGTERM");
 
-async function contestant(
-  name: string,
-  { all }: LightClients,
-  pids: () => Promise<number[]>,
-): Promise<() => Promise<number>> {
-  let users = 0;
-  return async () => {
-    const names = Array.from({ length: clients }, () => `${name}-${users++}`);
-    const [serverPids, started] = [await pids(), performance.now()];
-    const before = await cpuMs(serverPids);
-    const results = await all(names, atOnce);
-    const took = performance.now() - started;
-    cpu[name]?.push(((await cpuMs(serverPids)) - before) / clients);
-    const failed = results.find(({ outcome }) => outcome !== "connected");
-    if (failed !== undefined) throw new Error(`${name}: a client was ${failed.outcome}\n${failed.log}`);
-    return (clients * 1_000) / took;
+async function contestant(name: string, port: number, pids: () => Promise<number[]>) {
+  const pool = await returningClients({ lab, place, ovpnText: textAtPort(port), name, count: clients });
+  return {
+    end: pool.end,
+    async run(): Promise<number> {
+      const serverPids = await pids();
+      const before = await cpuMs(serverPids);
+      const { aSecond, inAll } = await pool.connectFor(seconds);
+      cpu[name]?.push(((await cpuMs(serverPids)) - before) / inAll);
+      return aSecond;
+    },
   };
 }
 
