@@ -27,6 +27,8 @@ const pulseMs = 250;
 const backoffMs = { first: 250, longest: { managed: 30_000, attach: 3_000 }, healthyAfter: 30_000 } as const;
 const mendAgainMs = 60_000;
 const boundLogEveryMs = 60_000;
+/** Everything is brought in line with the ledger also without anybody's asking. */
+const synchroniseEveryMs = 5 * 60_000;
 const tunnelsATelling = 1_000;
 
 /** One interface: kept up, attached and looked at until it is stopped. */
@@ -195,6 +197,7 @@ export class Listener {
     const { interface: name, directory, mode, trigger, pollIntervalMs = usualPollMs } = this.#settings;
     const lookEveryMs = trigger === "handshake" ? Math.min(handshakeLookMs, pollIntervalMs) : pollIntervalMs;
     let [nextLook, nextTraffic, nextBound] = [Date.now() + lookEveryMs, Date.now() + pollIntervalMs, 0];
+    let nextInLine = Date.now() + synchroniseEveryMs;
     while (this.#stopHow === undefined) {
       await this.#pause(Math.max(0, Math.min(pulseMs, nextLook - Date.now())));
       if (this.#stopHow !== undefined) return;
@@ -207,6 +210,10 @@ export class Listener {
       if (now >= nextBound && mode.kind === "managed") {
         nextBound = now + boundLogEveryMs;
         await boundLog(directory).catch((error: unknown) => this.#log.warn({ error }, "a log could not be cut"));
+      }
+      if (now >= nextInLine) {
+        nextInLine = now + synchroniseEveryMs;
+        await peers.synchronise();
       }
       if (now < nextLook) continue;
       await this.#look(peers, now >= nextTraffic);

@@ -33,3 +33,12 @@ test("the public key is the one that wg says", () => {
   const publicKey = execFileSync("wg", ["pubkey"], { input: privateKey }).toString().trim();
   expect(publicKeyOf(new Secret(privateKey))).toBe(publicKey);
 });
+
+test("bits of a private key that mean nothing make no other public key", () => {
+  const raw = Buffer.from(execFileSync("wg", ["genkey"]).toString(), "base64");
+  const other = Buffer.from(raw);
+  other[0] = (other[0] ?? 0) | 7;
+  expect(other).not.toEqual(raw);
+  const [one, two] = [raw, other].map((bytes) => publicKeyOf(new Secret(bytes.toString("base64"))));
+  expect(one).toBe(two);
+});
