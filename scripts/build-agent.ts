@@ -3,14 +3,14 @@
  * inside of Node (a "single executable application"). `--target PLATFORM-ARCH --node BINARY` for another platform.
  */
 import { execFile } from "node:child_process";
-import { chmod, copyFile, mkdir, rm, writeFile } from "node:fs/promises";
+import { chmod, copyFile, mkdir, readFile, rm, writeFile } from "node:fs/promises";
 import { createRequire } from "node:module";
 import { dirname, join, resolve } from "node:path";
 import { parseArgs, promisify } from "node:util";
-import { constants, zstdCompressSync } from "node:zlib";
+import { zstdCompressSync } from "node:zlib";
 import { build, type Plugin } from "esbuild";
-import { layerFiles, pyodideFiles } from "../packages/agent/src/python/assets.ts";
-import { makeSnapshot } from "../packages/agent/src/python/snapshot.ts";
+import { checkoutSnapshot, layerFiles, pyodideFiles } from "../packages/agent/src/python/assets.ts";
+import { keepSnapshot } from "../packages/agent/src/python/snapshot.ts";
 
 const root = resolve(import.meta.dirname, "..");
 const agent = join(root, "packages/agent/src");
@@ -65,8 +65,8 @@ async function bundle(entry: string, to: string): Promise<void> {
 async function assets(): Promise<Record<string, string>> {
   const pyodide = dirname(require.resolve("pyodide"));
   const snapshot = join(parts, "python.snapshot.zst");
-  const params = { [constants.ZSTD_c_compressionLevel]: 9 };
-  await writeFile(snapshot, zstdCompressSync(await makeSnapshot(), { params }));
+  await keepSnapshot();
+  await writeFile(snapshot, zstdCompressSync(await readFile(checkoutSnapshot())));
   return {
     "host-worker.js": join(parts, "host-worker.js"),
     "python.snapshot.zst": snapshot,
