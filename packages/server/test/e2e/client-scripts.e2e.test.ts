@@ -5,6 +5,8 @@ import { agentPaths, readAgentConfig, readAppVerify, readTicketEcho, verifyBundl
 import { afterAll, beforeAll, expect, test } from "vitest";
 import { inlineOf } from "../client-configs/directory.ts";
 import { agentRequest } from "./lab/agent-request.ts";
+import type { Place } from "./lab/network.ts";
+import { interfaceName, startWireGuardClient } from "./lab/wireguard-client.ts";
 import { type Client, type Lab, openLab, until } from "./lab.ts";
 
 /*
@@ -33,7 +35,18 @@ def post_auth(authcred, attributes, authret, info):
 `;
 
 beforeAll(async () => {
-  lab = await openLab({ config: { http: { listen: "0.0.0.0:8443", publicUrl: url } } });
+  const office = {
+    id: "office",
+    openvpn: { managed: { listen: ["udp/1194"] } },
+    ranges: { ipv4: "10.42.0.0/20" },
+  };
+  const mobile = {
+    id: "mobile",
+    wireguard: { managed: { interface: interfaceName(), listenPort: 51_820 } },
+    ranges: { ipv4: "10.43.0.0/24" },
+  };
+  const http = { listen: "0.0.0.0:8443", publicUrl: url };
+  lab = await openLab({ config: { http, profiles: [office, mobile] } });
   await lab.daemon.start();
   const file = async (name: string, text: string) => {
     const path = join(lab.directory, name);
@@ -89,11 +102,12 @@ async function connect(extra: readonly string[] = []): Promise<Connected> {
       .map(readTicketEcho)
       .find((found) => found !== undefined),
   );
-  const open = await lab.json<{ id: string }[]>(["connection", "list"]);
+  const open = await lab.json<{ id: string }[]>(["connection", "list", "--profile", "office"]);
   const stop = async () => {
     socket.destroy();
     await client.stop();
-    await until("the connection to end", async () => (await lab.json<[]>(["connection", "list"])).length === 0);
+    const office = () => lab.json<[]>(["connection", "list", "--profile", "office"]);
+    await until("the connection to end", async () => (await office()).length === 0);
   };
   return { client, ticket, connectionId: open[0]?.id ?? "", stop };
 }
@@ -165,6 +179,32 @@ test("the group that a post-auth script chose decides, from the next connect on;
     ["eng.sh", { PLACE: "on two" }],
   ]);
   await second.stop();
+}, 120_000);
+
+test("a WireGuard client asks inside its tunnel for its ticket; nobody else gets one, wherever they ask", async () => {
+  const file = await lab.issue("alice", "mobile");
+  const pinned = readAgentConfig(file);
+  if (pinned === undefined) throw new Error("the file pins nothing");
+  expect(pinned).toMatchObject({ url, address: "10.43.0.1", caPem: ca });
+  const device = await startWireGuardClient(lab.network, lab.directory, file);
+  const asks = (place: Place, path: string, body: object, to = "10.43.0.1") =>
+    agentRequest(place, { to, name: "198.18.0.1", ca: pinned.caPem ?? "", path, body });
+  try {
+    const { ticket } = JSON.parse((await asks(device.place, agentPaths.ticket, {})).text);
+    const body = { ticket, nonce, platform: "linux", agentVersion: "0.1.0" };
+    const verified = verifyBundle((await asks(device.place, agentPaths.bundle, body)).text, {
+      ...pinned,
+      ticket,
+      nonce,
+    });
+    if ("fault" in verified) throw new Error(verified.message);
+    expect(verified.bundle).toMatchObject({ profileId: "mobile", userId: "alice", platform: "linux" });
+    expect(verified.bundle.scripts.map(({ name }) => name)).toEqual(["linux-user-connect"]);
+    // The same client outside of its tunnel is a stranger.
+    expect(codeOf(await asks(device.place, agentPaths.ticket, {}, "198.18.0.1"))).toEqual([403, "ticket-unknown"]);
+  } finally {
+    await device.stop();
+  }
 }, 120_000);
 
 test("a ticket is void once its connection has ended, and a client whose scripts are gone gets none", async () => {
