@@ -1,3 +1,4 @@
+import { access, rename, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
 import type { HookTerms } from "../../src/core/hook.ts";
@@ -160,6 +161,72 @@ describe("a veto that gives no answer", () => {
     expect(hook.told).toHaveLength(1);
     expect(await ledger.deliveries(second.id)).toEqual([]);
     expect(await vetoes.ask(second)).toEqual({ allowed: true });
+  });
+});
+
+describe("a script that misbehaves", () => {
+  const own = async (name: string, text: string) => {
+    const path = join(ledger.directory, name);
+    await writeFile(path, text, { mode: 0o755 });
+    return path;
+  };
+  const refusedAgain = async (hooks: ReturnType<typeof hooksOf>) => {
+    const { id, ...rest } = await ledger.reserve();
+    expect(await hooks.vetoes.ask({ id, ...rest })).toMatchObject({ code: expect.stringMatching(/hook-/) });
+  };
+
+  it.each([
+    ["hangs", "#!/bin/sh\nwhile :; do sleep 1; done\n", "hook-timed-out", "did not end within"],
+    [
+      "ignores being asked to stop",
+      "#!/bin/sh\ntrap '' TERM INT HUP\nsleep 60 & wait\nsleep 60\n",
+      "hook-timed-out",
+      "killed",
+    ],
+    ["is missing", null, "hook-failed", "does not exist"],
+  ])(
+    "because it %s refuses with a reason at its deadline, and an observer is told meanwhile",
+    async (_, text, code, why) => {
+      const path = text === null ? join(ledger.directory, "nothing") : await own("gate", text);
+      const observer = listener({ name: "observer" });
+      const hooks = hooksOf([program(path, { name: "gate", veto: true, deadlineMs: 800 }), observer], ledger.store);
+      await hooks.start();
+      const asked = hooks.vetoes.ask(await ledger.reserve());
+      await ledger.admitted(["observer"]);
+      hooks.wake();
+      await until("the observer has heard", () => observer.told.length === 1);
+      expect(await asked).toMatchObject({ allowed: false, code, reason: expect.stringContaining(why) });
+      await refusedAgain(hooks);
+      await hooks.stop(1_000);
+    },
+  );
+
+  it("because it leaves a child that holds its output open has answered when it ends itself", async () => {
+    const path = await own("holds", "#!/bin/sh\necho welcome\nsleep 20 &\nexit 0\n");
+    const connection = await ledger.reserve();
+    const hooks = hooksOf([program(path, { name: "gate", veto: true, deadlineMs: 15_000 })], ledger.store);
+    expect(await hooks.vetoes.ask(connection)).toEqual({ allowed: true });
+    expect(await ledger.deliveries(connection.id)).toMatchObject([{ state: "done", output: "welcome\n" }]);
+  });
+
+  it("because it is replaced while it runs ends as it began, and the next is asked of the new one", async () => {
+    const gate = join(ledger.directory, "go-on");
+    const path = await own(
+      "gate",
+      `#!/bin/sh\ntouch ${gate}.begun; while [ ! -e ${gate} ]; do sleep 0.02; done\nexit 0\n`,
+    );
+    const hooks = hooksOf([program(path, { name: "gate", veto: true })], ledger.store);
+    const asked = hooks.vetoes.ask(await ledger.reserve());
+    await until("it runs", () =>
+      access(`${gate}.begun`).then(
+        () => true,
+        () => false,
+      ),
+    );
+    await rename(await own("gate.new", "#!/bin/sh\necho closed\nexit 1\n"), path);
+    expect(await hooks.vetoes.ask(await ledger.reserve())).toMatchObject({ code: "hook-refused" });
+    await writeFile(gate, "");
+    expect(await asked).toEqual({ allowed: true });
   });
 });
 
