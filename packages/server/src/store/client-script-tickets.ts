@@ -139,10 +139,9 @@ export function clientScriptTickets({ query, transaction }: Database): Pick<Clie
       const row = await query
         .selectFrom("connections")
         .select("id")
-        .where((eb) => eb.or([eb("ipv4", "=", address), eb("ipv6", "=", address)]))
+        .where(address.includes(":") ? "ipv6" : "ipv4", "=", address)
         .where(sql<boolean>`finished = 0`)
         .where("ended_at", "is", null)
-        .orderBy("reserved_at", "desc")
         .executeTakeFirst();
       return row?.id;
     },

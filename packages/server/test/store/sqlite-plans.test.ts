@@ -14,7 +14,8 @@ import { admitted, anAttempt, anEnd, aReservation, at, granted, ranges } from ".
  * and each step must be a look-up in an index that is named here. It decides by the schema alone, as nothing runs
  * ANALYZE: what it says of an empty database holds for one with a million rows.
  */
-const reads = /^(SCAN|SEARCH) (connections|addresses|held|next|deliveries|d|attempts|client_configs)\b/;
+const reads =
+  /^(SCAN|SEARCH) (connections|addresses|held|next|deliveries|d|attempts|client_configs|client_script_\w+)\b/;
 const primaryKeys = /^sqlite_autoindex_\w+_1$/;
 
 /** What a reservation needs, where an operation begins with one. */
@@ -76,6 +77,30 @@ const operations: Operation[] = [
     "those that may not be any more",
     (store) => store.ledger.withdrawn({ nodeNumber: 0 }),
     ["client_configs_by_device", "connections_by_unfinished"],
+  ],
+  [
+    "the connection at an address",
+    (store) => store.clientScripts.connectionAt("10.42.0.2"),
+    ["connections_unfinished_ipv4"],
+  ],
+  [
+    "a ticket for client scripts",
+    (store, id) =>
+      store.clientScripts.putTicket({
+        digest: "d",
+        connectionId: id,
+        platform: null,
+        createdAt: at(1),
+        expiresAt: at(2),
+      }),
+    ["client_script_tickets_connection"],
+  ],
+  ["the ticket for client scripts", (store) => store.clientScripts.ticket("d"), []],
+  ["who reports on client scripts", (store) => store.clientScripts.reporter("d"), ["client_script_tickets_report"]],
+  [
+    "how client scripts came out",
+    (store, id) => store.clientScripts.reportCounts([id]),
+    ["client_script_reports_connection"],
   ],
   ["the newest connections", (store) => store.ledger.list({ limit: 9 }), ["connections_by_reserved"]],
   ["those since a time", (store) => store.ledger.list({ limit: 9, since: at(0) }), ["connections_by_reserved"]],

@@ -59,7 +59,7 @@ export async function up(db: Kysely<unknown>): Promise<void> {
   await db.schema
     .createIndex("client_script_reports_connection")
     .on("client_script_reports")
-    .column("connection_id")
+    .columns(["connection_id", "result"])
     .execute();
   await db.schema
     .createIndex("client_script_reports_received")
