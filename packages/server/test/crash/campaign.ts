@@ -1,16 +1,16 @@
 import { mkdir, rm, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { setTimeout as pause } from "node:timers/promises";
-import type { Place } from "../e2e/lab/network.ts";
-import { inParallel, openLab, until } from "../e2e/lab.ts";
-import { type Device, openVpnDevice, wireGuardDevice } from "./devices.ts";
+import { inParallel, openLab } from "../e2e/lab.ts";
+import { type Device, openVpnDevice } from "./devices.ts";
 import { faults, ours, type Target, weights } from "./faults.ts";
 import { databaseOf, type KeptDaemon, keepDaemon } from "./kept-daemon.ts";
-import { leftOnMachine, wireGuardPeers } from "./machine.ts";
 import { Random } from "./random.ts";
+import { expectNobodyIn, expectNothingLeft, expectPeersKnown, judge, settled } from "./settling.ts";
 import { mountSmallDisk } from "./small-disk.ts";
-import { type ToldLog, writeToldLog } from "./told.ts";
-import { broken, copyDatabase, type Ledger, readLedger, uninvited, unsettled, wireGuardKeysIn } from "./verdict.ts";
+import { writeToldLog } from "./told.ts";
+import { copyDatabase, readLedger } from "./verdict.ts";
+import { wireGuardDevice } from "./wireguard-devices.ts";
 
 export type CampaignOptions = {
   seed: number;
@@ -41,8 +41,6 @@ const script = `from pyovpn.plugin import *
 def post_auth(authcred, attributes, authret, info):
     return authret
 `;
-const settleMs = 60_000;
-const excusedAfterMs = 2_000;
 
 /**
  * Real daemons and clients, and one fault after the other at moments that chance chooses by the seed; again and again
@@ -56,7 +54,8 @@ export async function runCampaign(options: CampaignOptions): Promise<Outcome> {
   });
   await using disk = await mountSmallDisk(lab.dataDirectory);
   const told = await writeToldLog(join(lab.directory, "told"));
-  const wireGuardInterface = `${lab.network.server.name.slice(0, 7)}${process.pid.toString(36)}w`;
+  const unique = `${lab.network.server.name.slice(0, 7)}${process.pid.toString(36)}`;
+  const interfaces = { mobile: `${unique}w`, roaming: `${unique}h` };
   await lab.configure({
     connectScriptPath: undefined,
     hooks: told.hooks,
@@ -69,8 +68,13 @@ export async function runCampaign(options: CampaignOptions): Promise<Outcome> {
       },
       {
         id: "mobile",
-        wireguard: { managed: { interface: wireGuardInterface, listenPort: 51820 } },
+        wireguard: { managed: { interface: interfaces.mobile, listenPort: 51820 } },
         ranges: { ipv4: "10.43.0.0/26", ipv6: "fd43:1::/64" },
+      },
+      {
+        id: "roaming",
+        wireguard: { managed: { interface: interfaces.roaming, listenPort: 51821 }, trigger: "handshake" },
+        ranges: { ipv4: "10.44.0.0/26", ipv6: "fd44:1::/64" },
       },
     ],
   });
@@ -82,7 +86,7 @@ export async function runCampaign(options: CampaignOptions): Promise<Outcome> {
   });
   const target: Target = {
     directory: lab.directory,
-    wireGuardInterface,
+    interfaces,
     hooksDirectory: told.directory,
     databaseFile,
     disk,
@@ -164,7 +168,7 @@ export async function runCampaign(options: CampaignOptions): Promise<Outcome> {
     await daemon.stop();
     await Promise.all(devices.map((device) => device.end()));
     // One that was killed leaves its socket, in a directory that the whole machine shares.
-    await rm(`/run/wireguard/${wireGuardInterface}.sock`, { force: true });
+    for (const name of Object.values(interfaces)) await rm(`/run/wireguard/${name}.sock`, { force: true });
   }
 
   async function fallOnce(name: string, own: Random): Promise<string | undefined> {
@@ -197,6 +201,10 @@ async function makeDevices(
   const wireGuard = Array.from({ length: Math.ceil(count / 3) }, (_, index) => `mobile${index + 1}`);
   for (const name of wireGuard) await daemon.call("user-add", { name });
   const others = wireGuard.map((name) => wireGuardDevice({ name, profileId: "mobile", daemon }));
+  for (const name of ["roaming1", "roaming2"]) {
+    await daemon.call("user-add", { name });
+    others.push(wireGuardDevice({ name, profileId: "roaming", daemon, at: { network: lab.network, directory } }));
+  }
   const openVpn = await inParallel(names, 4, async (name) => {
     await daemon.call("user-add", { name });
     await daemon.call("property-set", { owner: { kind: "user", name }, key: "prop_autologin", value: "true" });
@@ -208,80 +216,4 @@ async function makeDevices(
     return await openVpnDevice({ name, directory, place, ovpnText: issued.file, remotes });
   });
   return [...openVpn, ...others];
-}
-
-/** Everybody comes in once more and leaves, which ends whatever they had; then all there is to tell is told. */
-async function settled(devices: readonly Device[], { target, daemon }: { target: Target; daemon: KeptDaemon }) {
-  await daemon.answers();
-  await inParallel(devices, 4, (device) => device.visit());
-  let ledger: Ledger | undefined;
-  await until(
-    "everything to end and to be told",
-    () => {
-      ledger = readLedger(target.databaseFile);
-      return unsettled(ledger).length === 0;
-    },
-    { deadlineMs: settleMs, everyMs: 200, otherwise: () => (ledger ? unsettled(ledger).join("\n") : "") },
-  );
-  return ledger as Ledger;
-}
-
-async function judge(
-  ledger: Ledger,
-  told: ToldLog,
-  { target, devices }: { target: Target; devices: readonly Device[] },
-): Promise<void> {
-  const { daemon, storeFaults } = target;
-  const timesIn = new Map(devices.map((device) => [device.name, device.timesIn()]));
-  const faultsFound = [...broken(ledger, await told.lines()), ...uninvited(ledger, timesIn)];
-  // Without its database it does not start, says so, and is started again.
-  const excused = (at: number) => storeFaults.some(({ from, to }) => at >= from && at <= to + excusedAfterMs);
-  for (const { at, status, signal, words } of daemon.ownEnds().filter((end) => !excused(end.at)))
-    faultsFound.push(`the daemon ended by itself (${signal ?? status}) at ${new Date(at).toISOString()}:\n${words}`);
-  if (faultsFound.length > 0) throw new Error(`promises were broken:\n${faultsFound.join("\n")}`);
-}
-
-/** WireGuard has the peers that the ledger has, no more and no fewer. */
-async function expectPeersKnown(server: Place, { daemon, databaseFile, wireGuardInterface }: Target): Promise<void> {
-  await daemon.answers();
-  let [known, there]: string[][] = [];
-  await until(
-    "WireGuard's peers to be those of the ledger",
-    async () => {
-      known = wireGuardKeysIn(readLedger(databaseFile));
-      there = await wireGuardPeers(server, wireGuardInterface);
-      return known.join() === there.join();
-    },
-    { everyMs: 200, otherwise: () => `the ledger has ${known?.join(", ")};\nWireGuard has ${there?.join(", ")}` },
-  );
-}
-
-async function expectNobodyIn(server: Place, directory: string): Promise<void> {
-  const clientAddress = /\b10\.4[23]\.0\.(?!0\b|1\b|63\b)\d+/;
-  let left: string[] = [];
-  await until(
-    "the machine to have nothing left of clients",
-    async () => {
-      left = await leftOnMachine({ server, directory, clientAddress });
-      return left.length === 0;
-    },
-    { everyMs: 500, otherwise: () => left.join("\n") },
-  );
-}
-
-/** When the daemon has ended properly, nothing of it runs any more. */
-async function expectNothingLeft(daemon: KeptDaemon, target: Target): Promise<void> {
-  const status = await daemon.stop();
-  if (status !== 0) throw new Error(`the daemon ended with status ${status}\n${daemon.output().slice(-3_000)}`);
-  const foreign = (words: readonly string[]) => words.some((word) => word.endsWith(".ovpn"));
-  const left = async () => (await ours(target)).filter(({ words }) => !foreign(words));
-  let still: Awaited<ReturnType<typeof left>> = [];
-  await until(
-    "every process of the daemon to be gone",
-    async () => {
-      still = await left();
-      return still.length === 0;
-    },
-    { deadlineMs: 15_000, otherwise: () => still.map(({ pid, words }) => `${pid} ${words.join(" ")}`).join("\n") },
-  );
 }

@@ -4,7 +4,6 @@ import { setTimeout as pause } from "node:timers/promises";
 import { type Child, startChild } from "../e2e/lab/child.ts";
 import type { Place } from "../e2e/lab/network.ts";
 import { until } from "../e2e/lab.ts";
-import type { KeptDaemon } from "./kept-daemon.ts";
 import type { Random } from "./random.ts";
 
 /** Somebody's device, which comes and goes. */
@@ -30,48 +29,6 @@ const told = {
     /AUTH_FAILED,(Access was refused|The VPN took too long to complete your conn|The VPN cannot complete your conn)/,
 };
 const longestWaitMs = 6_000;
-
-/**
- * Somebody who has client configs for WireGuard issued and revoked. They are in as soon as one is issued, whether or not a
- * device uses it.
- */
-export function wireGuardDevice(options: { name: string; profileId: string; daemon: KeptDaemon }): Device {
-  const { name, profileId, daemon } = options;
-  let issuedTimes = 0;
-  const issue = async () => {
-    const { id } = await daemon.call<{ id: string }>("client-config-issue", { userId: name, profileId });
-    issuedTimes += 1;
-    return id;
-  };
-  const revokeAll = async () => {
-    const configs = await daemon.call<{ id: string; revokedAt: string | null }[]>("client-config-list", {
-      userId: name,
-      profileId,
-    });
-    for (const { id, revokedAt } of configs) if (revokedAt === null) await daemon.call("client-config-revoke", { id });
-  };
-  return {
-    name,
-    timesIn: () => issuedTimes,
-    end: async () => undefined,
-    roam: async (random, stopping) => {
-      while (!stopping.aborted) {
-        const stayMs = random.between(0, 1_500);
-        const leftAlone = random.chance(0.2);
-        const restMs = random.between(50, 600);
-        const id = await issue().catch(() => undefined);
-        if (id !== undefined) await rest(stayMs, stopping);
-        if (id !== undefined && !leftAlone) await daemon.call("client-config-revoke", { id }).catch(() => undefined);
-        await rest(restMs, stopping);
-      }
-    },
-    // What was issued while the daemon died may be nobody's: it is revoked too.
-    visit: async () => {
-      await issue().catch(() => undefined);
-      await revokeAll();
-    },
-  };
-}
 
 /**
  * A stock openvpn client without a tun device: the whole of a sign-in, none of the traffic, so that many fit into one
@@ -144,6 +101,6 @@ export async function openVpnDevice(options: {
   };
 }
 
-async function rest(ms: number, stopping: AbortSignal): Promise<void> {
+export async function rest(ms: number, stopping: AbortSignal): Promise<void> {
   await pause(ms, undefined, { signal: stopping }).catch(() => undefined);
 }

@@ -9,8 +9,8 @@ import type { SmallDisk } from "./small-disk.ts";
 export type Target = {
   /** The laboratory's directory: processes are found by it. */
   directory: string;
-  /** The name of the WireGuard interface, which its wireguard-go has on its command line. */
-  wireGuardInterface: string;
+  /** WireGuard interfaces by profile; each wireguard-go has its own on its command line. */
+  interfaces: Readonly<Record<"mobile" | "roaming", string>>;
   /** Where the hooks' programs lie. */
   hooksDirectory: string;
   databaseFile: string;
@@ -155,8 +155,8 @@ async function signalOne(
   return undefined;
 }
 
-export function ours({ directory, wireGuardInterface }: Target): Promise<Found[]> {
-  return processesUnder(directory, [wireGuardInterface]);
+export function ours({ directory, interfaces }: Target): Promise<Found[]> {
+  return processesUnder(directory, Object.values(interfaces));
 }
 
 function descends(found: Found, ancestor: number | undefined, all: readonly Found[]): boolean {

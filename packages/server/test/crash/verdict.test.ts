@@ -8,6 +8,7 @@ const row = (change: Partial<Row> = {}): Row => ({
   id: "one",
   user_id: "alice",
   protocol: "openvpn",
+  profile_id: "office",
   connection_id: "laptop",
   state: "ended",
   ipv4: "10.0.0.2",
@@ -34,6 +35,7 @@ const ledger = (change: Partial<Ledger> = {}): Ledger => ({
   connections: [row()],
   addresses: [],
   deliveries: [],
+  configs: [],
   ...change,
 });
 

@@ -5,6 +5,7 @@ type Row = {
   id: string;
   user_id: string;
   protocol: string;
+  profile_id: string;
   connection_id: string;
   state: string;
   ipv4: string | null;
@@ -31,6 +32,8 @@ export type Ledger = {
   connections: Row[];
   addresses: { address: string; connection_id: string }[];
   deliveries: DeliveryRow[];
+  /** Client configs that work. */
+  configs: { profile_id: string; connection_id: string }[];
 };
 
 export function readLedger(file: string): Ledger {
@@ -43,6 +46,9 @@ export function readLedger(file: string): Ledger {
       connections: all("select * from connections order by reserved_at, id"),
       addresses: all("select address, connection_id from addresses"),
       deliveries: all("select id, session_id, hook, event, state, output, error from deliveries"),
+      configs: all(
+        "select profile_id, connection_id from client_configs where revoked_at is null and issued_at is not null",
+      ),
     };
   } finally {
     database.close();
@@ -59,10 +65,11 @@ export function copyDatabase(file: string, copy: string): void {
   }
 }
 
-/** Public keys of the WireGuard devices that are in, in order. */
-export function wireGuardKeysIn({ connections }: Ledger): string[] {
-  const inNow = connections.filter(({ protocol, ended_at }) => protocol === "wireguard" && ended_at === null);
-  return inNow.map(({ connection_id }) => connection_id).sort();
+/** Public keys, in order, of the WireGuard devices that are in; where handshakes let them in, of all that may shake hands. */
+export function wireGuardKeys({ connections, configs }: Ledger, profileId: string, trigger: "config" | "handshake") {
+  const inNow = connections.filter((row) => row.profile_id === profileId && row.ended_at === null);
+  const those = trigger === "config" ? inNow : configs.filter(({ profile_id }) => profile_id === profileId);
+  return those.map(({ connection_id }) => connection_id).sort();
 }
 
 /** What is not over yet; empty when all has settled. */

@@ -1,0 +1,93 @@
+import type { Place } from "../e2e/lab/network.ts";
+import { inParallel, until } from "../e2e/lab.ts";
+import type { Device } from "./devices.ts";
+import { ours, type Target } from "./faults.ts";
+import type { KeptDaemon } from "./kept-daemon.ts";
+import { leftOnMachine, wireGuardPeers } from "./machine.ts";
+import type { ToldLog } from "./told.ts";
+import { broken, type Ledger, readLedger, uninvited, unsettled, wireGuardKeys } from "./verdict.ts";
+
+const settleMs = 60_000;
+const excusedAfterMs = 2_000;
+
+/** Everybody comes in once more and leaves, which ends whatever they had; then all there is to tell is told. */
+export async function settled(devices: readonly Device[], { target, daemon }: { target: Target; daemon: KeptDaemon }) {
+  await daemon.answers();
+  await inParallel(devices, 4, (device) => device.visit());
+  let ledger: Ledger | undefined;
+  await until(
+    "everything to end and to be told",
+    () => {
+      ledger = readLedger(target.databaseFile);
+      return unsettled(ledger).length === 0;
+    },
+    { deadlineMs: settleMs, everyMs: 200, otherwise: () => (ledger ? unsettled(ledger).join("\n") : "") },
+  );
+  return ledger as Ledger;
+}
+
+export async function judge(
+  ledger: Ledger,
+  told: ToldLog,
+  { target, devices }: { target: Target; devices: readonly Device[] },
+): Promise<void> {
+  const { daemon, storeFaults } = target;
+  const timesIn = new Map(devices.map((device) => [device.name, device.timesIn()]));
+  const faultsFound = [...broken(ledger, await told.lines()), ...uninvited(ledger, timesIn)];
+  // Without its database it does not start, says so, and is started again.
+  const excused = (at: number) => storeFaults.some(({ from, to }) => at >= from && at <= to + excusedAfterMs);
+  for (const { at, status, signal, words } of daemon.ownEnds().filter((end) => !excused(end.at)))
+    faultsFound.push(`the daemon ended by itself (${signal ?? status}) at ${new Date(at).toISOString()}:\n${words}`);
+  if (faultsFound.length > 0) throw new Error(`promises were broken:\n${faultsFound.join("\n")}`);
+}
+
+/** WireGuard has the peers that the ledger has, no more and no fewer. */
+export async function expectPeersKnown(server: Place, { daemon, databaseFile, interfaces }: Target): Promise<void> {
+  await daemon.answers();
+  for (const [profileId, trigger] of [["mobile", "config"] as const, ["roaming", "handshake"] as const]) {
+    let [known, there]: string[][] = [];
+    await until(
+      `WireGuard's peers of ${profileId} to be those of the ledger`,
+      async () => {
+        known = wireGuardKeys(readLedger(databaseFile), profileId, trigger);
+        there = await wireGuardPeers(server, interfaces[profileId]);
+        return known.join() === there.join();
+      },
+      {
+        deadlineMs: settleMs,
+        everyMs: 200,
+        otherwise: () => `the ledger has ${known?.join(", ")};\nWireGuard has ${there?.join(", ")}`,
+      },
+    );
+  }
+}
+
+export async function expectNobodyIn(server: Place, directory: string): Promise<void> {
+  const clientAddress = /\b10\.4[234]\.0\.(?!0\b|1\b|63\b)\d+/;
+  let left: string[] = [];
+  await until(
+    "the machine to have nothing left of clients",
+    async () => {
+      left = await leftOnMachine({ server, directory, clientAddress });
+      return left.length === 0;
+    },
+    { everyMs: 500, otherwise: () => left.join("\n") },
+  );
+}
+
+/** When the daemon has ended properly, nothing of it runs any more. */
+export async function expectNothingLeft(daemon: KeptDaemon, target: Target): Promise<void> {
+  const status = await daemon.stop();
+  if (status !== 0) throw new Error(`the daemon ended with status ${status}\n${daemon.output().slice(-3_000)}`);
+  const foreign = (words: readonly string[]) => words.some((word) => word.endsWith(".ovpn"));
+  const left = async () => (await ours(target)).filter(({ words }) => !foreign(words));
+  let still: Awaited<ReturnType<typeof left>> = [];
+  await until(
+    "every process of the daemon to be gone",
+    async () => {
+      still = await left();
+      return still.length === 0;
+    },
+    { deadlineMs: 15_000, otherwise: () => still.map(({ pid, words }) => `${pid} ${words.join(" ")}`).join("\n") },
+  );
+}
