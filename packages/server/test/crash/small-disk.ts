@@ -11,7 +11,8 @@ export type SmallDisk = AsyncDisposable & {
   free(): Promise<void>;
 };
 
-const sizeMegabytes = 64;
+/** Enough for what thousands of faults leave in the database and in the logs of VPN daemons. */
+const sizeMegabytes = 192;
 
 export async function mountSmallDisk(directory: string): Promise<SmallDisk> {
   const options = `size=${sizeMegabytes}m,mode=0711`;
