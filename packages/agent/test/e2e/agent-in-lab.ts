@@ -54,10 +54,11 @@ export async function startAgent(
   },
 ): Promise<LabAgent> {
   agents += 1;
+  const number = agents;
   const place = options.place ?? (await lab.network.client());
-  const directory = options.directory ?? join(lab.directory, `agent-${agents}`);
+  const directory = options.directory ?? join(lab.directory, `agent-${number}`);
   await mkdir(directory, { recursive: true, mode: 0o700 });
-  const file = join(lab.directory, `agent-${agents}-${options.fileName ?? "office.ovpn"}`);
+  const file = join(lab.directory, `agent-${number}-${options.fileName ?? "office.ovpn"}`);
   await writeFile(file, options.config, { mode: 0o644 });
   const env = { ...process.env, SALLYPORT_AGENT_DIRECTORY: directory, ...options.environment };
   const words = (args: readonly string[]) => inside(place, [...(options.prefix ?? []), agentProgram, ...args]);

@@ -3,21 +3,39 @@ import { join } from "node:path";
 import { afterAll, afterEach, beforeAll, describe, expect, test } from "vitest";
 import { startChild } from "../../../server/test/e2e/lab/child.ts";
 import { inside } from "../../../server/test/e2e/lab/network.ts";
-import { type Lab, openLab, until } from "../../../server/test/e2e/lab.ts";
+import { inParallel, type Lab, openLab, until } from "../../../server/test/e2e/lab.ts";
+import { presentRun } from "../../../server/test/test-run.ts";
 import { agentProgram, endAgents, type LabAgent, startAgent, startService } from "./agent-in-lab.ts";
 
 let lab: Lab;
 let configs: Record<string, string>;
 const password = "correct horse";
 const nobody = 65_534;
+const office = {
+  id: "office",
+  displayName: "Office",
+  openvpn: { managed: { listen: ["udp/1194"] } },
+  ranges: { ipv4: "10.42.0.0/20", ipv6: "fd42:1::/64" },
+};
+const mobile = {
+  id: "mobile",
+  displayName: "Mobile",
+  // Sockets of wireguard-go are shared by all namespaces.
+  wireguard: { managed: { interface: `${presentRun()?.namePrefix ?? "spagt"}ag`, listenPort: 51_820 } },
+  ranges: { ipv4: "10.43.0.0/20", ipv6: "fd43:1::/64" },
+};
 
 beforeAll(async () => {
-  lab = await openLab({ config: { http: { listen: "0.0.0.0:8443", publicUrl: "https://198.18.0.1:8443" } } });
+  lab = await openLab({
+    config: { http: { listen: "0.0.0.0:8443", publicUrl: "https://198.18.0.1:8443" }, profiles: [office, mobile] },
+  });
   await lab.daemon.start();
-  for (const user of ["alice", "bob"]) await lab.addUser(user, password);
+  for (const user of ["alice", "bob", "carol"]) await lab.addUser(user, password);
   for (const group of ["eng", "ops"]) await lab.succeed(["group", "add", group]);
   await lab.succeed(["config", "set", "vpn.client.admin_scripts", "true"]);
-  configs = { alice: await lab.issue("alice"), bob: await lab.issue("bob") };
+  configs = Object.fromEntries(
+    await Promise.all(["alice", "bob", "carol"].map(async (user) => [user, await lab.issue(user)])),
+  );
   // What scripts write is read by whoever runs the test; the lab's directory is root's alone.
   await chmod(lab.directory, 0o711);
 });
@@ -90,24 +108,32 @@ async function openVpnOn(platform: string): Promise<string> {
 
 describe("scripts", () => {
   test("are those of the group, the platform, the privilege and the event, in their order", async () => {
-    await lab.succeed(["property", "set", "--user", "alice", "conn_group", "eng"]);
-    await lab.succeed(["property", "set", "--user", "alice", "prop_cli.script_stdin", "for alice"]);
-    for (const platform of ["all", "linux", "win", "mac"])
-      for (const privilege of ["user", "admin"])
-        for (const event of ["connect", "disconnect"])
-          await setScript({ group: platform === "all" ? undefined : "eng", platform, privilege, event });
+    const cellsOf = (platform: string) =>
+      ["user", "admin"].flatMap((privilege) =>
+        ["connect", "disconnect"].map((event) => {
+          return { group: platform === "all" ? undefined : "eng", platform, privilege, event };
+        }),
+      );
+    await inParallel(["all", "linux", "win", "mac"].flatMap(cellsOf), 4, (cell) => setScript(cell));
     await setScript({ group: "ops", platform: "linux", privilege: "user", event: "connect" });
     const environment = await ownersPlace({});
     await recorded();
-    for (const platform of ["linux", "win", "mac"]) {
-      const args = platform === "linux" ? [] : ["--openvpn", await openVpnOn(platform)];
-      const agent = await agentOf({ args, environment });
-      await scriptsDone(agent, 4);
-      expect(await agent.stop()).toBe(0);
-      const cells = await recorded();
-      const ip = /this machine is (\S+)/.exec(agent.said())?.[1];
-      const facts = (g: number) => `uid=0 n=0 g=${g} ip=${ip} user=alice in=for alice`;
-      expect(cells).toEqual(
+    const machines = { alice: "linux", bob: "win", carol: "mac" };
+    const addresses = await Promise.all(
+      Object.entries(machines).map(async ([user, platform]) => {
+        await lab.succeed(["property", "set", "--user", user, "conn_group", "eng"]);
+        await lab.succeed(["property", "set", "--user", user, "prop_cli.script_stdin", `for ${user}`]);
+        const args = platform === "linux" ? [] : ["--openvpn", await openVpnOn(platform)];
+        const agent = await agentOf({ user, args, environment });
+        await scriptsDone(agent, 4);
+        expect(await agent.stop()).toBe(0);
+        return /this machine is (\S+)/.exec(agent.said())?.[1];
+      }),
+    );
+    const cells = await recorded();
+    for (const [i, [user, platform]] of Object.entries(machines).entries()) {
+      const facts = (g: number) => `uid=0 n=0 g=${g} ip=${addresses[i]} user=${user} in=for ${user}`;
+      expect(cells.filter((one) => one.includes(`user=${user} `))).toEqual(
         ["connect", "disconnect"].flatMap((event, g) =>
           ["admin", "user"].flatMap((privilege) => [
             `default all ${privilege} ${event}: ${facts(g)}`,
@@ -150,6 +176,26 @@ describe("scripts", () => {
       "eng linux user connect: uid=0 n=2 g=0",
       "eng linux user disconnect: uid=0 n=2 g=0",
     ]);
+  });
+
+  test("run over WireGuard as over OpenVPN: its ticket is asked for inside the tunnel, silence is its loss", async () => {
+    const config = await lab.issue("carol", "mobile");
+    await recorded();
+    const agent = await agentOf({ user: "carol", config, fileName: "mobile.conf", args: ["--silence-seconds", "6"] });
+    await until("the scripts", async () => (await readFile(record(), "utf8")).includes("eng linux user connect"));
+    const ip = /this machine is (10\.43\.\S+)/.exec(agent.said())?.[1];
+    expect((await recorded()).filter((one) => one.includes(" user connect"))).toEqual([
+      `default all user connect: uid=0 n=0 g=0 ip=${ip} user=carol in=for carol`,
+      `eng linux user connect: uid=0 n=0 g=0 ip=${ip} user=carol in=for carol`,
+    ]);
+    await lab.succeed(["connection", "kill", "--user", "carol"]);
+    await until("the scripts", async () => (await readFile(record(), "utf8")).includes("eng linux user disconnect"));
+    expect((await recorded()).filter((one) => one.includes(" user disconnect"))).toEqual([
+      `default all user disconnect: uid=0 n=0 g=0 ip=${ip} user=carol in=for carol`,
+      `eng linux user disconnect: uid=0 n=0 g=0 ip=${ip} user=carol in=for carol`,
+    ]);
+    expect(await agent.stop()).toBe(0);
+    expect(await lab.network.processesIn(agent.place)).toEqual([]);
   });
 
   test("run as the user who has no rights, and those for administrators as root, through the service", async () => {
