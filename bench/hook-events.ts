@@ -15,6 +15,7 @@ import { createProgramRunner } from "../packages/server/src/runner/programs/prog
 import { openSqlite } from "../packages/server/src/store/sqlite.ts";
 import { inParallel } from "../packages/server/test/e2e/lab/waiting.ts";
 import { inTurns, median, numberOption, quantile, ratio, shown } from "./figures.ts";
+import { cpuMs } from "./processes.ts";
 import { hookTerms, quiet, simulatedDaemon } from "./simulated-daemon.ts";
 
 const rounds = numberOption("rounds", 7);
@@ -32,7 +33,7 @@ while ended < count:
         started += 1
     if os.waitpid(-1, 0)[1] != 0: sys.exit("the script failed")
     ended += 1
-print(count / (time.perf_counter() - begun))
+print(count / (time.perf_counter() - begun), sum(os.times()[:4]))
 `;
 
 const directory = await mkdtemp(join(tmpdir(), "hook-events-"));
@@ -60,15 +61,36 @@ for (const width of [1, 8]) {
   ratio(`  connects against a posix_spawn loop, ${width} at once`, median(ours) / median(bare), expected);
 }
 await blockedTime();
+await cpuTime();
 await daemon.close();
 await rm(directory, { recursive: true });
 
 async function bareLoop(width: number): Promise<number> {
+  return Number((await spawnLoopOutput(width)).split(" ")[0]);
+}
+
+/** Scripts a second, and processor time in seconds. */
+async function spawnLoopOutput(width: number): Promise<string> {
   const { stdout } = await promisify(execFile)("/usr/bin/python3", [
     ...["-I", "-S", "-c", spawnLoop],
     ...[script, String(events), String(width)],
   ]);
-  return Number(stdout);
+  return stdout;
+}
+
+/** What processor time goes into: that does not depend on who else uses the machine. */
+async function cpuTime(): Promise<void> {
+  const own = process.cpuUsage();
+  const spawners = daemon.spawnerPids();
+  const before = await cpuMs(spawners);
+  await daemon.connects(events * 2, 8);
+  const { user, system } = process.cpuUsage(own);
+  const [ours, theirs] = [(user + system) / 1_000, (await cpuMs(spawners)) - before].map((ms) => ms / events / 2);
+  const stdout = await spawnLoopOutput(8);
+  const bare = (Number(stdout.split(" ")[1]) * 1_000) / events;
+  console.log(
+    `processor time a connect: ${shown(ours ?? 0)} ms the daemon with its database thread, its end included; ${shown(theirs ?? 0)} ms the spawners and the script; a bare posix_spawn and the script ${shown(bare)} ms`,
+  );
 }
 
 /** One connect at a time, and how late a timer of a millisecond comes while it is under way, against doing nothing. */
@@ -107,6 +129,7 @@ async function startDaemon() {
       await played.settled();
       return { rate, took: all.map(({ took }) => took) };
     },
+    spawnerPids: runner.spawnerPids,
     close: played.close,
   };
 }

@@ -1,7 +1,8 @@
-import { readFile } from "node:fs/promises";
 import { fileURLToPath } from "node:url";
+import { newId } from "../../core/id.ts";
 import type { Log } from "../../core/log.ts";
 import { startWorkerProcess, type WorkerProcess } from "../worker-process.ts";
+import { killLeader, killTagged } from "./orphans.ts";
 
 /** What a spawner is told to start; see spawner.py. */
 export type Order = {
@@ -44,6 +45,7 @@ const source = fileURLToPath(new URL("spawner.py", import.meta.url));
 export class Spawner {
   readonly #process: WorkerProcess;
   readonly #runs = new Map<number, Run>();
+  readonly #tag = `sallyport-${newId()}`;
   readonly #onLost: (spawner: Spawner) => void;
   #ready = false;
   #lastId = 0;
@@ -93,10 +95,14 @@ export class Spawner {
     };
     this.#runs.set(id, { settle, pid: undefined, watch });
     this.#process.ref();
-    this.#send({ op: "run", id, ...order });
+    this.#send({ op: "run", id, tag: this.#tagOf(id), ...order });
     abort?.addEventListener("abort", onAbort);
     if (abort?.aborted) onAbort();
     return promise;
+  }
+
+  #tagOf(id: number): string {
+    return `${this.#tag}-${id}`;
   }
 
   /** What is sent in one turn of the event loop is written at once. */
@@ -131,11 +137,14 @@ export class Spawner {
   /** What it started has nobody to watch it any more: it is ended from here, and has failed. */
   #lose(how: string): void {
     this.#onLost(this);
-    for (const { pid, settle } of [...this.#runs.values()]) {
-      if (pid !== undefined) void killOrphan(pid);
+    const untold = new Set<string>();
+    for (const [id, { pid, settle }] of [...this.#runs]) {
+      if (pid !== undefined) void killLeader(pid);
+      else untold.add(this.#tagOf(id));
       const message = `the process that starts programs ${how}`;
       settle(this.#ready ? { outcome: "lost", message } : { outcome: "unavailable", message });
     }
+    void killTagged(untold);
   }
 }
 
@@ -144,15 +153,4 @@ function endOf({ outcome, output, status }: Extract<FromSpawner, { op: "ended" }
   // As Python's subprocess tells it: a signal is negative.
   const bySignal = status !== null && status < 0;
   return { outcome, output, exitStatus: bySignal ? null : status, signal: bySignal ? -status : null };
-}
-
-/** Only while the number still stands for the leader of a session: it may have ended and been waited for meanwhile. */
-async function killOrphan(pid: number): Promise<void> {
-  try {
-    const stat = await readFile(`/proc/${pid}/stat`, "latin1");
-    const [, , group, session] = stat.slice(stat.lastIndexOf(")") + 2).split(" ");
-    if (Number(group) === pid && Number(session) === pid) process.kill(-pid, "SIGKILL");
-  } catch {
-    // It has ended.
-  }
 }
