@@ -11,7 +11,10 @@ import type {
 
 /** What administrators do with scripts for users' machines. A change holds from the next connect. */
 export type ClientScriptDefinitions = {
-  /** Makes a text live in its scope, as its next version. An empty one keeps the default's script away from a group. */
+  /**
+   * Makes a text live in its scope, as its next version; nothing changes where it is so already. An empty one keeps the
+   * default's script away from a group.
+   */
   set(script: { scope: ScriptScope; name: string; text: string; by: string }): Promise<ListedScopedScript>;
   /** The live version unless one is named. */
   show(scope: ScriptScope, version?: number): Promise<ScopedScript>;
@@ -48,9 +51,10 @@ export function createClientScripts(options: {
           "a script's name is 1 to 100 letters, digits, dots, hyphens, underscores and spaces, and begins with a letter or digit",
         );
       const whole = checkedText(text);
+      const present = await store.get(scope);
+      if (present !== undefined && present.text === whole && present.name === name) return listed(present);
       const made = { scope, name, text: whole, sha256: sha256(whole), createdAt: now(), createdBy: by };
-      const { text: _text, ...added } = await store.add(made);
-      return { ...added, bytes: Buffer.byteLength(whole), live: true };
+      return listed(await store.add(made));
     },
 
     async show(scope, version) {
@@ -100,6 +104,10 @@ export function createClientScripts(options: {
       throw new SallyportError("not-found", `${name} is not set for ${scopeWords(scope)}`);
     },
   };
+}
+
+function listed({ text, ...live }: ScopedScript): ListedScopedScript {
+  return { ...live, bytes: Buffer.byteLength(text), live: true };
 }
 
 /** UTF-8 without NUL bytes, of bounded length, without a byte order mark: in front of `#!` it would hide it. */

@@ -36,7 +36,8 @@ export function withScriptProperties(options: {
       for (const [key, value] of Object.entries(values)) {
         const scope = scopeOf(owner, key);
         if (scope === undefined) rest[key] = value;
-        else await scripts.set({ scope, name: nameOfCell(scope), text: value, by: "property" });
+        else if ((await store.get(scope))?.text !== value)
+          await scripts.set({ scope, name: nameOfCell(scope), text: value, by: "property" });
       }
       if (Object.keys(rest).length > 0) await accounts.setProperties(owner, rest);
     },

@@ -56,6 +56,7 @@ test("a server configured by hand, as the documentation has it, is driven throug
   await attachTo(lab, { attach: `unix:${socket}` });
   await lab.daemon.start();
   for (const name of ["alice", "bob", "carol"]) await lab.addUser(name, password);
+  await lab.succeed(["property", "set", "--default", "prop_cli.script.all.user.connect", "true"]);
 
   const join3 = async (user: string, extra = {}) =>
     lab.client({ ovpnText: await server.clientConfig(`${user}-laptop`), user, password, ...impatient, ...extra });
@@ -64,6 +65,7 @@ test("a server configured by hand, as the documentation has it, is driven throug
   await alice.connected();
   await bob.connected();
   expect(await alice.addresses()).toEqual({ ipv4: "10.44.0.2", ipv6: "fd44:1::2" });
+  expect(alice.log()).toMatch(/PUSH_REPLY,.*echo sallyport-ticket [\w-]{43}[,']/);
   expect(await alice.routes()).toContain("10.99.0.0/16 via 10.44.0.1 dev tun0");
   expect(await alice.ping("10.44.0.1")).toBe(true);
   expect(await alice.ping(lab.innerAddress)).toBe(true);

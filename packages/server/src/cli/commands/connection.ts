@@ -177,7 +177,7 @@ function peopleReports({ clientScripts }: ConnectionDetails): string {
   );
   const printed = clientScripts
     .filter((one) => one.output !== "")
-    .map((one) => `\n${visible(one.name)} printed on the user's machine:\n${indented(one.output)}`);
+    .map((one) => `\n${visible(one.name)} printed on the user's machine at ${one.event}:\n${indented(one.output)}`);
   return overview + printed.join("");
 }
 
