@@ -3,9 +3,9 @@ import type { z } from "zod";
 import type { HookTerms } from "../core/hook.ts";
 import type { HookConfig, HookTarget } from "./config.ts";
 import { describeValue, type Path } from "./faults.ts";
+import { radiusAccountingTarget } from "./radius-accounting.ts";
 import { addFault, addWarning, type Reading, take } from "./reading.ts";
 import { hookSchemas } from "./schema.ts";
-import { radiusAccountingTarget } from "./radius-accounting.ts";
 import { webhookTarget } from "./webhook.ts";
 
 /** A hook and the keys it came from, for the checks that compare hooks with each other and with the file system. */

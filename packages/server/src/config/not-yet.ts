@@ -10,9 +10,7 @@ export type NotYet = {
 };
 
 /** Refused at load, each with a plain fault. Whoever builds one of them deletes its line. */
-export const notYet: readonly NotYet[] = [
-  { key: "database", what: "PostgreSQL", when: (value) => value !== "sqlite" },
-];
+export const notYet: readonly NotYet[] = [{ key: "database", what: "PostgreSQL", when: (value) => value !== "sqlite" }];
 
 export function refuseNotYet(reading: Reading, table: readonly NotYet[]): void {
   for (const { key, what, when } of table) {

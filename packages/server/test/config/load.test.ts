@@ -153,7 +153,7 @@ describe("a whole configuration", () => {
     const { file, directory } = await configFile(everything.replace("database: sqlite", "database: postgres://db/vpn"));
     await writeFile(join(directory, "siem.key"), "hush", { mode: 0o600 });
     const result = await readConfig({ file, environment: {} });
-    expect("faults" in result && result.faults.map((fault) => fault.key)).toEqual(["database", "geoIp"]);
+    expect("faults" in result && result.faults.map((fault) => fault.key)).toEqual(["database"]);
     expect("faults" in result && result.faults.every((f) => f.found.includes("not available in this version"))).toBe(
       true,
     );
