@@ -74,13 +74,22 @@ class Run:
             os.fchmod(write_fd, 0o666)
             os.set_blocking(self.read_fd, False)
             self.pid = start(order, write_fd)
+            self.pid_fd = self.watched()
         except BaseException:
             os.close(self.read_fd)
             raise
         finally:
             # Ours would keep the pipe from ending.
             os.close(write_fd)
-        self.pid_fd = os.pidfd_open(self.pid)
+
+    def watched(self):
+        """What tells of its end; a program that nobody could wait for is not let run."""
+        try:
+            return os.pidfd_open(self.pid)
+        except OSError:
+            os.killpg(self.pid, signal.SIGKILL)
+            os.waitpid(self.pid, 0)
+            raise
 
     def read(self):
         """True where nobody can write any more."""
