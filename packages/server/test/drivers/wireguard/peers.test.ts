@@ -224,6 +224,21 @@ test("a peer of somebody else's is never removed, also where it is asked for", a
   expect([...device.peers.values()]).toEqual([foreignPeer(2)]);
 });
 
+test("one whose address somebody else's peer has is left out and named, and the others come", async () => {
+  const { peers, device, ledger, log, told } = await openPeers({ mode: { kind: "attach" } });
+  device.peers.set(keyNumber(99), foreignPeer(4));
+  ledger.set(one.publicKey, peer(1, 4));
+  ledger.set(two.publicKey, two);
+  await peers.attach(device, "first");
+  expect([...device.peers.keys()].toSorted()).toEqual([two.publicKey, keyNumber(99)].toSorted());
+  expect(device.peers.get(keyNumber(99))).toEqual(foreignPeer(4));
+  expect(told.attached.at(-1)?.tunnels.map(({ tunnel }) => tunnel.key)).toEqual([two.publicKey]);
+  expect(log.lines.find(({ level }) => level === "error")?.fields).toMatchObject({
+    publicKey: one.publicKey,
+    holder: keyNumber(99),
+  });
+});
+
 test("by handshake: a peer stays and is closed, asks again only after a new handshake, and counts its own bytes alone", async () => {
   const { peers, device, ledger, told } = await openPeers({ mode: managed(), trigger: "handshake" });
   const closed = { ...one, allowedIps: [] };
