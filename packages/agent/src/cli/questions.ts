@@ -52,6 +52,8 @@ export function questionsOn(io: {
     reader = createInterface({ input: io.stdin, output, terminal: onTerminal, historySize: 0, prompt: "" });
     reader.on("line", (line) => {
       if (line.length > mostLineBytes) return reader?.close();
+      // What follows in the same paste is the answer to another question.
+      shown = false;
       const asked = take();
       if (asked) asked.resolve(line);
       else ahead.push(line);

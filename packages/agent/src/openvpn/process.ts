@@ -72,7 +72,8 @@ export async function startOpenVpn(options: OpenVpnStart): Promise<OpenVpnProces
   });
   let lastWords = "";
   const hear = (chunk: Buffer) => {
-    options.onOutput(chunk.toString("utf8"));
+    // openvpn itself hides passwords, and not answers to questions.
+    options.onOutput(chunk.toString("utf8").replace(/(cr-response) [^'\n]*/g, "$1 [...]"));
     lastWords = (lastWords + chunk.toString("utf8")).slice(-mostLastWords);
   };
   child.stdout.on("data", hear);

@@ -1,13 +1,14 @@
 import { spawn } from "node:child_process";
 import { randomBytes } from "node:crypto";
 import { existsSync } from "node:fs";
-import { rm } from "node:fs/promises";
+import { readdir, readFile, rm } from "node:fs/promises";
 import { join } from "node:path";
 import { setTimeout as wait } from "node:timers/promises";
 import { AgentFailure } from "../failure.ts";
 import { setNameServers } from "../machine/name-servers.ts";
 import { makePrivateDirectory, writeNewFile } from "../machine/private-directory.ts";
 import type { WireGuardProfile } from "../profile/wireguard-file.ts";
+import { startTimeOf } from "../scripts/script-directory.ts";
 import { runTool } from "./run-tool.ts";
 
 /** What came of the other side: the time of the last handshake (milliseconds since the epoch), and bytes altogether. */
@@ -52,6 +53,10 @@ export async function bringUpWireGuard(options: {
     for (const step of undo.splice(0).reverse()) await quietly(step());
   };
   try {
+    await sweepInterfaces(options.base, ip);
+    const owner = join(options.base, `${name}.owner`);
+    await writeNewFile(owner, `${process.pid} ${await startTimeOf(process.pid)}\n`, 0o600);
+    undo.push(() => rm(owner, { force: true }));
     undo.push(await makeInterface(name, ip, log));
     await setKeys(name, profile.setconf, options.base);
     for (const address of profile.addresses)
@@ -95,13 +100,25 @@ export async function bringUpWireGuard(options: {
 
 /** Standard input is a socket, which wg cannot open: a file that is gone at once. It holds the private key. */
 async function setKeys(name: string, setconf: string, base: string): Promise<void> {
-  await makePrivateDirectory(base);
   const path = join(base, name);
   try {
     await writeNewFile(path, setconf, 0o600);
     await runTool(programs.wg, ["setconf", name, path]);
   } finally {
     await rm(path, { force: true });
+  }
+}
+
+/** Interfaces of agents that were killed go: the kernel's own, unlike wireguard-go's, outlive them. */
+async function sweepInterfaces(base: string, ip: string): Promise<void> {
+  await makePrivateDirectory(base);
+  for (const file of await readdir(base)) {
+    const [, name] = /^(wgs[0-9a-f]{8})\.owner$/.exec(file) ?? [];
+    if (name === undefined) continue;
+    const [pid, startTime] = (await readFile(join(base, file), "utf8").catch(() => "")).trim().split(" ");
+    if (startTime !== undefined && (await startTimeOf(Number(pid))) === startTime) continue;
+    await runTool(ip, ["link", "delete", name]).catch(() => undefined);
+    await rm(join(base, file), { force: true });
   }
 }
 
