@@ -59,6 +59,13 @@ export function connectionLists(
                 .whereRef("client_configs.profile_id", "=", "connections.profile_id")
                 .whereRef("client_configs.connection_id", "=", "connections.connection_id")
                 .where("client_configs.revoked_at", "is not", null)
+                // Whoever replaces a device, or takes it back for other reasons, ends its connection with that reason.
+                .where((or) =>
+                  or.or([
+                    or("client_configs.end_reason", "is", null),
+                    or("client_configs.end_reason", "in", ["revoked", "deleted"]),
+                  ]),
+                )
                 // A WireGuard key may have had several; an OpenVPN certificate has one.
                 .where((or) =>
                   or.or([

@@ -4,7 +4,7 @@ import type { Connections } from "../../connections/connections.ts";
 import type { EndReason } from "../../core/connection.ts";
 import type { Log } from "../../core/log.ts";
 import type { WireGuardDriver } from "../../drivers/wireguard/wireguard-driver.ts";
-import type { Store } from "../../store/store.ts";
+import type { ClientConfigEnd, Store } from "../../store/store.ts";
 import { wireGuardProfile, wireGuardProfiles } from "./driver.ts";
 
 type End = { reason: EndReason; detail: string | null };
@@ -21,6 +21,15 @@ export type DeviceUpkeep = {
   /** As `Connections.kill`. One that an administrator ends stays out, unless it may return: then it is asked about anew. */
   kill(id: string, end: End, mayReturn?: boolean): Promise<boolean>;
   killAll(which: Which, end: End): Promise<number>;
+};
+
+/** How a connection ends whose client config was taken back by a process that died before it could end it. */
+const endedBy: Record<ClientConfigEnd, End> = {
+  revoked: { reason: "disabled", detail: "the client config was revoked" },
+  deleted: { reason: "disabled", detail: "the account was deleted" },
+  replaced: { reason: "replaced", detail: "its key was given a new client config" },
+  unused: { reason: "expired", detail: "its client config was not used" },
+  rejected: { reason: "rejected", detail: "Sallyport stopped before its client config was handed out" },
 };
 
 const unusedEveryMs = 60 * 60_000;
@@ -58,11 +67,11 @@ export function createDeviceUpkeep(options: {
       for (const row of rows.filter(({ protocol }) => protocol === "wireguard")) {
         const profile = wireGuardProfile(live(), row.profileId);
         const config = await store.clientConfigs.get(row.clientConfigId ?? "");
-        const detail = "its interface is not in the configuration any more";
-        if (profile?.tunnel.interface !== row.listener) await connections.lost(row, { reason: "node-lost", detail });
-        else if (config === undefined || config.endReason === "rejected") {
-          const detail = "Sallyport stopped before its client config was handed out";
-          await connections.lost(row, { reason: "rejected", detail });
+        if (profile?.tunnel.interface !== row.listener) {
+          const detail = "its interface is not in the configuration any more";
+          await connections.lost(row, { reason: "node-lost", detail });
+        } else if (config === undefined || config.revokedAt !== null) {
+          await connections.lost(row, endedBy[config?.endReason ?? "rejected"]);
         }
       }
     },
