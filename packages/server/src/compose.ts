@@ -219,7 +219,6 @@ export async function composeDaemon(options: {
         figures,
         listeners: openvpn.listeners,
         interfaces: wireguard.driver.interfaces,
-        interfaces: wireguard.driver.interfaces,
         spawners: () => runner.spawnerPids().length,
         started: () => admin !== undefined,
         routes: [
