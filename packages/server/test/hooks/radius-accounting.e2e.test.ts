@@ -1,9 +1,9 @@
 import { createSocket } from "node:dgram";
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from "vitest";
+import { composeAccounting } from "../../src/compose/radius-accounting.ts";
 import type { Connection } from "../../src/core/connection.ts";
 import { Secret } from "../../src/core/secret.ts";
 import type { Hooks } from "../../src/hooks/dispatch.ts";
-import { startInterim } from "../../src/hooks/interim.ts";
 import { type AccountingServer, radiusAccounting } from "../../src/hooks/kinds/radius-accounting.ts";
 import { createRadiusClient, type RadiusClient } from "../../src/radius/client.ts";
 import { type FreeRadius, secret, startFreeRadius } from "../auth/methods/freeradius.ts";
@@ -143,22 +143,17 @@ describe("RADIUS accounting, as FreeRADIUS understands it", () => {
   });
 
   it("tells of what is open with the counts of that moment, round by round, and of nothing that is over", async () => {
-    const { interim } = accounting([real()]);
     const open = await ledger.admitted([]);
     const over = await ledger.admitted([]);
     await ledger.end(over.id, []);
     await ledger.store.ledger.traffic([{ id: open.id, bytesIn: 11, bytesOut: 22 }]);
-    const rounds = startInterim({
-      name: "accounting",
-      everyMs: 200,
-      open: async () => (await ledger.store.ledger.unfinished({ nodeNumber: 0 })).filter(({ endedAt }) => !endedAt),
-      tell: interim,
-      log: silent,
-    });
+    const node = { number: 0, url: "https://vpn.example.org", hostName: "vpn.example.org" };
+    const composed = composeAccounting({ node, ledger: ledger.store.ledger, log: silent });
+    composed.refresh([{ ...terms("accounting"), kind: "radiusAccounting", servers: [real()], interimMs: 200 }]);
     try {
       await until("two rounds are noted", async () => (await noted(open)).length >= 2);
     } finally {
-      rounds.stop();
+      composed.close();
     }
     expect((await noted(open))[0]).toMatchObject({
       "Acct-Status-Type": ["Interim-Update"],
