@@ -111,7 +111,8 @@ test("an interface of somebody else's: its peers stay as they are, and one that 
   await lab.foreignInterface();
   await lab.wg("set", lab.name, ...theirs);
   await life.next("attached");
-  expect(await life.status()).toMatchObject({ state: "up", publicKey: lab.serverKeys.publicKey, peers: { ours: 0 } });
+  await until("the interface to be up", async () => (await life.status()).state === "up");
+  expect(await life.status()).toMatchObject({ publicKey: lab.serverKeys.publicKey, peers: { ours: 0, foreign: 1 } });
   await comesThrough(foreign);
 
   await life.request(alice);
