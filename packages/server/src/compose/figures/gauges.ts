@@ -44,7 +44,11 @@ export function createGauges(
     "state",
   ]);
   const oldest = gauge("delivery_oldest_seconds", "Age of the oldest delivery that waits.", ["hook"]);
-  const listenerUp = gauge("listener_up", "1 while the VPN daemon of a listener, or a WireGuard interface, is attached.", ["profile", "listener"]);
+  const listenerUp = gauge(
+    "listener_up",
+    "1 while the VPN daemon of a listener, or a WireGuard interface, is attached.",
+    ["profile", "listener"],
+  );
   const workers = gauge("script_workers", "Processes of a script, by whether a call is under way in them.", [
     "script",
     "state",
