@@ -31,6 +31,10 @@ export type TunnelRequest = {
  */
 export async function openTunnel(request: TunnelRequest): Promise<Tunnel> {
   const { profile, account, service } = request;
+  if (process.platform === "win32") {
+    const next = "Use OpenVPN's or WireGuard's own program; run-script works here.";
+    throw new AgentFailure("failed", "The agent cannot bring tunnels up on Windows yet.", next);
+  }
   if (!account.isRoot && service === undefined) {
     throw new AgentFailure(
       "not-permitted",
@@ -46,7 +50,7 @@ async function openOpenVpn(
   profile: Extract<Profile, { protocol: "openvpn" }>,
 ): Promise<Tunnel> {
   const { account, places, service, peerInfo, openVpnProgram, answers, events, firstAnswerMs, log } = request;
-  const process: OpenVpnProcess = account.isRoot
+  const openvpn: OpenVpnProcess = account.isRoot
     ? await startOpenVpn({
         profileText: profile.openvpn.text,
         peerInfo,
@@ -57,17 +61,26 @@ async function openOpenVpn(
     : await (service as ServiceClient).startOpenVpn({ profileText: profile.openvpn.text, peerInfo });
   const { host, port, protocol } = profile.openvpn.remotes[0] ?? { host: "", port: "", protocol: "" };
   const more = profile.openvpn.remotes.length > 1 ? ` and ${profile.openvpn.remotes.length - 1} more` : "";
-  return await runSession({
-    process,
+  const name = `sallyport.${process.pid}`;
+  let namesServers = false;
+  const tunnel = await runSession({
+    process: openvpn,
     answers,
     events,
     serverName: `${host}:${port}/${protocol}${more}`,
     firstAnswerMs,
     onNameServers: (servers) => {
-      if (account.isRoot) void setNameServers({ servers, name: "tun-sallyport", log });
-      else log(`the server names name servers (${servers.join(", ")}), which were not set`);
+      if (!account.isRoot && servers.length > 0)
+        return log(`the server names name servers (${servers.join(", ")}), which were not set`);
+      namesServers ||= servers.length > 0;
+      if (namesServers) void setNameServers({ servers, name, log });
     },
   });
+  const ended = tunnel.ended.then(async (failure) => {
+    if (namesServers) await setNameServers({ servers: [], name, log });
+    return failure;
+  });
+  return { ended, stop: () => tunnel.stop().then(() => ended.then(() => undefined)) };
 }
 
 async function openWireGuard(

@@ -6,7 +6,7 @@ import { join } from "node:path";
 import { AgentFailure } from "../failure.ts";
 import { makePrivateDirectory, writeNewFile } from "../machine/private-directory.ts";
 import { quoteWord } from "../profile/words.ts";
-import { startTimeOf } from "../scripts/script-directory.ts";
+import { isAlive, startTimeOf } from "../scripts/script-directory.ts";
 import type { OpenVpnProcess } from "./session.ts";
 
 const mostLastWords = 16_384;
@@ -122,7 +122,7 @@ function configText({ profileText, peerInfo, management }: OpenVpnStart, managem
 async function sweepTunnelDirectories(base: string): Promise<void> {
   for (const name of await readdir(base)) {
     const [, pid, startTime] = /^(\d+)-(\d+)-/.exec(name) ?? [];
-    if (pid !== undefined && (await startTimeOf(Number(pid))) === startTime) continue;
+    if (pid !== undefined && (await isAlive(pid, startTime))) continue;
     await rm(join(base, name), { recursive: true, force: true, maxRetries: 3 });
   }
 }

@@ -71,7 +71,14 @@ export class ConnectionScripts {
       gone: new AbortController(),
     };
     this.#present = connection;
-    this.#inTurn(() => this.#connect(connection));
+    this.#inTurn(async () => {
+      try {
+        await this.#connect(connection);
+      } catch (error) {
+        // Nobody misses what was not fetched for a connection that is over.
+        if (!connection.gone.signal.aborted) throw error;
+      }
+    });
   }
 
   /** `graceful`: the user wanted it. */

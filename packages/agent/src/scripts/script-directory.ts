@@ -35,7 +35,7 @@ export async function sweepScriptDirectories(base: string): Promise<number> {
   let swept = 0;
   for (const name of await readdir(base).catch(() => [])) {
     const [, pid, startTime] = /^(\d+)-(\d+)-/.exec(name) ?? [];
-    if (pid !== undefined && (await startTimeOf(Number(pid))) === startTime) continue;
+    if (pid !== undefined && (await isAlive(pid, startTime))) continue;
     await killProcessesOf(join(base, name));
     await rm(join(base, name), { recursive: true, force: true, maxRetries: 3 });
     swept += 1;
@@ -60,6 +60,16 @@ export async function killProcessesOf(path: string): Promise<void> {
 
 function temporaryOf(path: string): string {
   return join(path, "tmp");
+}
+
+/** Whether the process still is the one that wrote this down of itself: `startTimeOf`, or 0 where there is no proc(5). */
+export async function isAlive(pid: string | undefined, startTime: string | undefined): Promise<boolean> {
+  if (startTime !== "0") return startTime !== undefined && (await startTimeOf(Number(pid))) === startTime;
+  try {
+    return process.kill(Number(pid), 0);
+  } catch {
+    return false;
+  }
 }
 
 /** Clock ticks since boot: with it a process id means one process. Undefined where there is none, or no proc(5). */

@@ -8,7 +8,7 @@ import { AgentFailure } from "../failure.ts";
 import { setNameServers } from "../machine/name-servers.ts";
 import { makePrivateDirectory, writeNewFile } from "../machine/private-directory.ts";
 import type { WireGuardProfile } from "../profile/wireguard-file.ts";
-import { startTimeOf } from "../scripts/script-directory.ts";
+import { isAlive, startTimeOf } from "../scripts/script-directory.ts";
 import { runTool } from "./run-tool.ts";
 
 /** What came of the other side: the time of the last handshake (milliseconds since the epoch), and bytes altogether. */
@@ -55,7 +55,7 @@ export async function bringUpWireGuard(options: {
   try {
     await sweepInterfaces(options.base, ip);
     const owner = join(options.base, `${name}.owner`);
-    await writeNewFile(owner, `${process.pid} ${await startTimeOf(process.pid)}\n`, 0o600);
+    await writeNewFile(owner, `${process.pid} ${(await startTimeOf(process.pid)) ?? 0}\n`, 0o600);
     undo.push(() => rm(owner, { force: true }));
     undo.push(await makeInterface(name, ip, log));
     await setKeys(name, profile.setconf, options.base);
@@ -116,7 +116,7 @@ async function sweepInterfaces(base: string, ip: string): Promise<void> {
     const [, name] = /^(wgs[0-9a-f]{8})\.owner$/.exec(file) ?? [];
     if (name === undefined) continue;
     const [pid, startTime] = (await readFile(join(base, file), "utf8").catch(() => "")).trim().split(" ");
-    if (startTime !== undefined && (await startTimeOf(Number(pid))) === startTime) continue;
+    if (await isAlive(pid, startTime)) continue;
     await runTool(ip, ["link", "delete", name]).catch(() => undefined);
     await rm(join(base, file), { force: true });
   }
