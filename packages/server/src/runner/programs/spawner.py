@@ -23,6 +23,8 @@ DRAIN_BYTES = 2 * 1_048_576
 MOST_LEFT_OPEN = 256
 # How long the end of a killed program is waited for: one stuck in the kernel must not hold the answer.
 KILLED_WAIT_SECONDS = 1.0
+# Most programs have ended by then: only of those that have not is the start told.
+TELL_AFTER_SECONDS = 0.03
 # What Python itself ignores, and programs must not.
 IGNORED = [signal.SIGPIPE, signal.SIGXFSZ]
 
@@ -64,6 +66,7 @@ class Run:
 
     def __init__(self, order):
         self.id = order["id"]
+        self.tell_at = time.monotonic() + TELL_AFTER_SECONDS
         self.until = time.monotonic() + order["deadlineMs"] / 1_000
         self.output = Output(order["maxOutputBytes"])
         self.outcome = "ended"
@@ -193,7 +196,7 @@ class Spawner:
     def serve(self):
         self.send({"op": "ready"})
         while True:
-            until = min((run.until for run in self.runs.values()), default=None)
+            until = min((min(run.until, run.tell_at) for run in self.runs.values()), default=None)
             wait = None if until is None else max(0.0, until - time.monotonic())
             # Orders last: they open descriptors, whose numbers an event of this very round may stand for.
             for fd, events in sorted(self.poll.poll(wait), key=lambda event: event[0] == self.control.fileno()):
@@ -202,8 +205,12 @@ class Spawner:
                 if events & ~select.EPOLLOUT and fd in self.handlers:
                     self.handlers[fd]()
             now = time.monotonic()
-            for run in [run for run in self.runs.values() if run.until <= now]:
-                self.expire(run)
+            for run in [run for run in self.runs.values() if min(run.until, run.tell_at) <= now]:
+                if run.until <= now:
+                    self.expire(run)
+                else:
+                    run.tell_at = float("inf")
+                    self.send({"op": "started", "id": run.id, "pid": run.pid})
 
     def receive(self):
         try:
@@ -239,7 +246,6 @@ class Spawner:
             self.send({"op": "failed", "id": order["id"], "code": repr(error)})
             return
         self.runs[run.id] = run
-        self.send({"op": "started", "id": run.id, "pid": run.pid})
         self.watch(run.pid_fd, lambda: self.finish(run))
         self.watch(run.read_fd, lambda: self.read(run))
 
