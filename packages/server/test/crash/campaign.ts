@@ -148,7 +148,7 @@ export async function runCampaign(options: CampaignOptions): Promise<Outcome> {
     }
     const ledger = readLedger(databaseFile);
     const lines = await told.lines();
-    await expectNothingLeft(daemon, target);
+    await expectNothingLeft(daemon, lab.network);
     return {
       fell,
       connections: ledger.connections.length,

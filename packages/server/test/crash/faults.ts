@@ -38,6 +38,8 @@ export const faults: Readonly<Record<string, Fault>> = {
       !found.words.some((word) => word.startsWith(target.hooksDirectory));
     return killOne(target, random, isWorker);
   },
+  "kill a starter of hooks": (target, random) =>
+    killOne(target, random, ({ words }) => words.some((word) => word.endsWith("/spawner.py"))),
   "kill openvpn": (target, random) => killOne(target, random, isOpenVpn),
   "fill the disk": async ({ disk, storeFaults }, random) => {
     const ms = random.between(50, 1_500);
@@ -99,6 +101,7 @@ export const weights: readonly (readonly [string, number])[] = [
   ["end the daemon", 1],
   ["kill a hook", 4],
   ["kill a worker", 3],
+  ["kill a starter of hooks", 2],
   ["kill openvpn", 2],
   ["fill the disk", 2],
   ["lock the database", 2],

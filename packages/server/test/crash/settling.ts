@@ -1,7 +1,8 @@
-import type { Place } from "../e2e/lab/network.ts";
+import { readFile } from "node:fs/promises";
+import type { Network, Place } from "../e2e/lab/network.ts";
 import { inParallel, until } from "../e2e/lab.ts";
 import type { Device } from "./devices.ts";
-import { ours, type Target } from "./faults.ts";
+import type { Target } from "./faults.ts";
 import type { KeptDaemon } from "./kept-daemon.ts";
 import { leftOnMachine, wireGuardPeers } from "./machine.ts";
 import type { ToldLog } from "./told.ts";
@@ -75,19 +76,16 @@ export async function expectNobodyIn(server: Place, directory: string): Promise<
   );
 }
 
-/** When the daemon has ended properly, nothing of it runs any more. */
-export async function expectNothingLeft(daemon: KeptDaemon, target: Target): Promise<void> {
+/** When the daemon has ended properly, nothing runs in the server's namespace any more, whoever's child it is by now. */
+export async function expectNothingLeft(daemon: KeptDaemon, network: Network): Promise<void> {
   const status = await daemon.stop();
   if (status !== 0) throw new Error(`the daemon ended with status ${status}\n${daemon.output().slice(-3_000)}`);
-  const foreign = (words: readonly string[]) => words.some((word) => word.endsWith(".ovpn"));
-  const left = async () => (await ours(target)).filter(({ words }) => !foreign(words));
-  let still: Awaited<ReturnType<typeof left>> = [];
-  await until(
-    "every process of the daemon to be gone",
-    async () => {
-      still = await left();
-      return still.length === 0;
-    },
-    { deadlineMs: 15_000, otherwise: () => still.map(({ pid, words }) => `${pid} ${words.join(" ")}`).join("\n") },
-  );
+  let left: string[] = [];
+  const look = async () => {
+    const pids = await network.processesIn(network.server);
+    const commands = pids.map((pid) => readFile(`/proc/${pid}/cmdline`, "utf8").catch(() => ""));
+    left = (await Promise.all(commands)).map((command, index) => `${pids[index]} ${command.replaceAll("\0", " ")}`);
+    return left.length === 0;
+  };
+  await until("every process of the daemon to be gone", look, { deadlineMs: 15_000, otherwise: () => left.join("\n") });
 }
