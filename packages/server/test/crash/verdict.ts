@@ -32,7 +32,7 @@ export type Ledger = {
   connections: Row[];
   addresses: { address: string; connection_id: string }[];
   deliveries: DeliveryRow[];
-  /** Client configs that work. */
+  /** Client configs that work: not revoked, and not put out by an administrator. */
   configs: { profile_id: string; connection_id: string }[];
 };
 
@@ -47,7 +47,8 @@ export function readLedger(file: string): Ledger {
       addresses: all("select address, connection_id from addresses"),
       deliveries: all("select id, session_id, hook, event, state, output, error from deliveries"),
       configs: all(
-        "select profile_id, connection_id from client_configs where revoked_at is null and issued_at is not null",
+        `select profile_id, connection_id from client_configs
+          where revoked_at is null and issued_at is not null and away_at is null`,
       ),
     };
   } finally {
