@@ -109,7 +109,8 @@ export function composeCommands(options: {
       readmitDevices: (userId) => devices.readmitAll({ userId }),
       revokeDevices: async (userId) => {
         const valid = (await clientConfigs.list({ userId })).filter(({ revokedAt }) => revokedAt === null);
-        for (const { id } of valid) await clientConfigs.revoke(id);
+        const at = new Date().toISOString();
+        for (const { id } of valid) await store.clientConfigs.revoke(id, at, "deleted");
         return valid.length;
       },
     }),

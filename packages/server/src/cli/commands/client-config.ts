@@ -98,15 +98,20 @@ async function issue(cli: Cli, options: IssueOptions): Promise<void> {
   const code = options.qr && issued.protocol === "wireguard" && !cli.json;
   if (file === undefined || out === undefined) {
     // Who asks for a picture wants to scan it, not to read the keys in it.
-    const shown = code ? await qrCode(issued.file, cli.io.stdout.isTTY) : issued.file;
+    const shown = code ? await qrCode(plain(issued.file), cli.io.stdout.isTTY) : issued.file;
     cli.print(issued, () => shown);
     return;
   }
   const { id } = issued;
   await file.write(issued.file);
   const { file: _kept, ...facts } = issued;
-  const picture = code ? await qrCode(issued.file, cli.io.stdout.isTTY) : "";
+  const picture = code ? await qrCode(plain(issued.file), cli.io.stdout.isTTY) : "";
   cli.print({ ...facts, out }, () => `Wrote client config ${visible(id)} to ${visible(out)}.\n${picture}`);
+}
+
+/** Without comments: the fewer characters, the larger the squares that a camera has to tell apart. */
+function plain(file: string): string {
+  return file.replaceAll(/^(#.*)?\n/gm, "");
 }
 
 function peopleConfigs(configs: readonly ClientConfig[]): string {
