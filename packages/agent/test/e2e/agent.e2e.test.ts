@@ -33,6 +33,7 @@ beforeAll(async () => {
   for (const user of ["alice", "bob", "carol"]) await lab.addUser(user, password);
   for (const group of ["eng", "ops"]) await lab.succeed(["group", "add", group]);
   await lab.succeed(["config", "set", "vpn.client.admin_scripts", "true"]);
+  await lab.succeed(["config", "set", "vpn.client.script_reports", "true"]);
   configs = Object.fromEntries(
     await Promise.all(["alice", "bob", "carol"].map(async (user) => [user, await lab.issue(user)])),
   );
@@ -142,6 +143,17 @@ describe("scripts", () => {
         ),
       );
     }
+  });
+
+  test("are in the server's record of the connection, which asked for it", async () => {
+    const [connection] = await lab.json<{ id: string }[]>(["connection", "log", "--user", "bob"]);
+    const shown = await lab.json<{ clientScripts: object[] }>(["connection", "show", connection?.id ?? ""]);
+    const ran = { outcome: "ran", exitCode: 0, output: "" };
+    expect(shown.clientScripts).toMatchObject(
+      ["connect", "disconnect"].flatMap((event) =>
+        ["admin", "admin", "user", "user"].map((privilege) => ({ ...ran, event, privilege })),
+      ),
+    );
   });
 
   test("change with the group at the next connect, count the reconnects, and know who wanted the end", async () => {
