@@ -157,7 +157,9 @@ describe("scripts", () => {
   });
 
   test("change with the group at the next connect, count the reconnects, and know who wanted the end", async () => {
-    const agent = await agentOf();
+    // Tries again soon where nobody answers, instead of asking ever more seldom.
+    const config = `server-poll-timeout 3\n${configs.alice}`;
+    const agent = await agentOf({ config });
     await until("the scripts", async () => (await readFile(record(), "utf8")).includes("eng linux user connect"));
     await recorded();
     const file = join(lab.directory, "regroup.py");
