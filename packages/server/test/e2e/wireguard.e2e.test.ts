@@ -107,6 +107,7 @@ exit 0`;
   await lab.daemon.kill();
   for (const pid of await lab.network.processesIn(lab.network.server)) process.kill(pid, "SIGKILL");
   await lab.daemon.start();
+  await client.use(text);
   await until("traffic again", () => client.ping("10.43.0.1"));
   expect((await open("alice")).map(({ id }) => id)).toEqual([first?.id]);
   expect(await told("alice", "C")).toHaveLength(1);
