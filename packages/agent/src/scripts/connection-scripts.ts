@@ -168,10 +168,14 @@ export class ConnectionScripts {
     }
     const token = fetched.bundle.report?.token;
     if (token === undefined || reports.length === 0) return;
+    // The tunnel is gone by now: what the server is called inside of it leads nowhere.
+    const reached = event === "disconnect" ? { ...config, address: null } : config;
     // One a request: the server takes no longer ones.
     for (const report of reports) {
-      const unsent = await sendReports(config, { token, reports: [report] });
-      if (unsent !== undefined) log(`the server was not told how ${report.name} came out: ${unsent}`);
+      const unsent = await sendReports(reached, { token, reports: [report] }, this.#end.signal);
+      if (unsent === undefined) continue;
+      log(`the server was not told how scripts came out: ${unsent}`);
+      break;
     }
   }
 

@@ -19,6 +19,7 @@ import { askServer } from "./ask-server.ts";
 export type FetchedBundle = { bundle: Bundle; keyId: string; text: string; ticket: string; nonce: string };
 
 const deadlineMs = 10_000;
+const reportDeadlineMs = 5_000;
 /** The tunnel may be some seconds younger than its routes. */
 const mostTries = 4;
 const notYet = ["ECONNREFUSED", "ECONNRESET", "ENETUNREACH", "EHOSTUNREACH", "ETIMEDOUT", "ENOTFOUND", "EAI_AGAIN"];
@@ -58,9 +59,20 @@ export async function fetchBundle(options: {
 }
 
 /** Tells how scripts came out, where the server asked for it. Never rejects: it is not worth a failure. */
-export async function sendReports(config: AgentConfig, request: OutputRequest): Promise<string | undefined> {
+export async function sendReports(
+  config: AgentConfig,
+  request: OutputRequest,
+  signal: AbortSignal,
+): Promise<string | undefined> {
   try {
-    await askServer({ config, path: agentPaths.output, body: request, deadlineMs, mostBytes: mostSmallBytes });
+    await askServer({
+      config,
+      path: agentPaths.output,
+      body: request,
+      deadlineMs: reportDeadlineMs,
+      mostBytes: mostSmallBytes,
+      signal,
+    });
     return undefined;
   } catch (error) {
     return (error as Error).message;
