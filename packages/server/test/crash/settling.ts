@@ -8,7 +8,8 @@ import { leftOnMachine, wireGuardPeers } from "./machine.ts";
 import type { ToldLog } from "./told.ts";
 import { broken, type Ledger, readLedger, uninvited, unsettled, wireGuardKeys } from "./verdict.ts";
 
-const settleMs = 60_000;
+/** OpenVPN believes in a client that vanished unheard for two minutes. */
+const settleMs = 180_000;
 const excusedAfterMs = 2_000;
 
 /** Everybody comes in once more and leaves, which ends whatever they had; then all there is to tell is told. */
