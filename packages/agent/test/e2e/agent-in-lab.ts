@@ -4,7 +4,8 @@ import { type Child, startChild } from "../../../server/test/e2e/lab/child.ts";
 import { inside, type Place } from "../../../server/test/e2e/lab/network.ts";
 import { type Lab, until } from "../../../server/test/e2e/lab.ts";
 
-export const agentProgram = resolve(import.meta.dirname, "../../../../bin/sallyport-agent");
+const checkout = resolve(import.meta.dirname, "../../../..");
+export const agentProgram = join(checkout, "bin/sallyport-agent");
 
 /** A sallyport-agent in a client's namespace, with a directory of its own in place of the account's. */
 export type LabAgent = {
@@ -28,6 +29,17 @@ export async function endAgents(): Promise<void> {
   await Promise.all(running.splice(0).map((child) => child.end("SIGTERM")));
 }
 
+/**
+ * What a command is started with so that an account without rights runs it: the account, and the checkout mounted where
+ * others can go, as it may lie in a directory that is root's alone.
+ */
+export async function asAccount(id: number, mountedAt: string): Promise<string[]> {
+  await mkdir(mountedAt, { recursive: true, mode: 0o755 });
+  const script = 'mount --bind "$1" "$2" && shift 2 && exec "$@"';
+  const mounted = ["unshare", "--mount", "--propagation", "private", "sh", "-c", script, "sh", checkout, mountedAt];
+  return [...mounted, "setpriv", "--reuid", `${id}`, "--regid", `${id}`, "--clear-groups"];
+}
+
 export async function startService(place: Place, environment: Readonly<Record<string, string>>): Promise<Child> {
   const service = await startChild(inside(place, [agentProgram, "service"]), {
     env: { ...process.env, ...environment },
@@ -48,8 +60,9 @@ export async function startAgent(
     input?: readonly string[];
     environment?: Readonly<Record<string, string>>;
     directory?: string;
-    /** What it is started with: `setpriv …` for another account. */
+    /** What it is started with: `asAccount` for another account. */
     prefix?: readonly string[];
+    program?: string;
     fileName?: string;
   },
 ): Promise<LabAgent> {
@@ -61,7 +74,8 @@ export async function startAgent(
   const file = join(lab.directory, `agent-${number}-${options.fileName ?? "office.ovpn"}`);
   await writeFile(file, options.config, { mode: 0o644 });
   const env = { ...process.env, SALLYPORT_AGENT_DIRECTORY: directory, ...options.environment };
-  const words = (args: readonly string[]) => inside(place, [...(options.prefix ?? []), agentProgram, ...args]);
+  const { prefix = [], program = agentProgram } = options;
+  const words = (args: readonly string[]) => inside(place, [...prefix, program, ...args]);
   const child = await startChild(words(["connect", file, ...(options.args ?? [])]), {
     env,
     input: (options.input ?? []).map((line) => `${line}\n`).join(""),

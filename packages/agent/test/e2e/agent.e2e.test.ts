@@ -5,7 +5,7 @@ import { startChild } from "../../../server/test/e2e/lab/child.ts";
 import { inside } from "../../../server/test/e2e/lab/network.ts";
 import { inParallel, type Lab, openLab, until } from "../../../server/test/e2e/lab.ts";
 import { presentRun } from "../../../server/test/test-run.ts";
-import { agentProgram, endAgents, type LabAgent, startAgent, startService } from "./agent-in-lab.ts";
+import { asAccount, endAgents, type LabAgent, startAgent, startService } from "./agent-in-lab.ts";
 
 let lab: Lab;
 let configs: Record<string, string>;
@@ -220,11 +220,13 @@ describe("scripts", () => {
     await mkdir(directory, { mode: 0o700 });
     await chown(directory, nobody, nobody);
     await recorded();
-    const prefix = ["setpriv", "--reuid", `${nobody}`, "--regid", `${nobody}`, "--clear-groups"];
-    const agent = await agentOf({ place, directory, environment, prefix });
+    const checkout = join(lab.directory, "checkout");
+    const prefix = await asAccount(nobody, checkout);
+    const program = join(checkout, "bin/sallyport-agent");
+    const agent = await agentOf({ place, directory, environment, prefix, program });
     await scriptsDone(agent, 4);
     expect(await agent.run(["status"])).toMatchObject({ status: 0, output: expect.stringContaining("connected") });
-    const another = await startChild(inside(place, [...prefix, agentProgram, "disconnect"]), {
+    const another = await startChild(inside(place, [...prefix, program, "disconnect"]), {
       env: { ...process.env, SALLYPORT_AGENT_DIRECTORY: directory },
     });
     await until("the agent to end", () => agent.child.exited() !== undefined, { otherwise: agent.said });

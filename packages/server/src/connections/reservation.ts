@@ -62,6 +62,8 @@ export function refusalText({ refused, heldBy }: Extract<Reserved, { refused: Er
       return `the fixed address is held by ${heldBy ?? "(unknown)"}, a connection or client config`;
     case "too-many-connections":
       return "the user has as many connections as prop_max_connections allows";
+    case "connection-ended":
+      return `the device came back meanwhile, and is connected as ${heldBy ?? "(unknown)"}`;
     default:
       return "every address of the range is held";
   }

@@ -1,5 +1,6 @@
 import { sql, type Transaction } from "kysely";
 import type { Connection } from "../core/connection.ts";
+import { idTime } from "../core/id.ts";
 import { writeProperties } from "./accounts.ts";
 import { freeAddresses, takeAddresses } from "./addresses.ts";
 import { connectionOf, rowOf } from "./connection-rows.ts";
@@ -84,7 +85,11 @@ export function ledger({ query, transaction }: Database): Ledger {
 
 async function reserve(trx: Transaction<Tables>, reservation: Reservation): Promise<Reserved> {
   const { connection, mostConnections } = reservation;
-  const replaced = await endReplaced(trx, reservation);
+  const others = await openOfDevice(trx, connection);
+  // An attempt that was kept waiting while its device came back by another one is over, whatever became of it.
+  const newer = others.find(({ attempt_id }) => idTime(attempt_id) > idTime(connection.attemptId));
+  if (newer !== undefined) return { refused: "connection-ended", heldBy: newer.id, replaced: [] };
+  const replaced = await endReplaced(trx, others, reservation);
   if (mostConnections !== null && (await openConnections(trx, connection.userId)) >= mostConnections) {
     return { refused: "too-many-connections", heldBy: null, replaced };
   }
@@ -111,21 +116,30 @@ async function openConnections(trx: Transaction<Tables>, userId: string): Promis
   return Number(count);
 }
 
-/** Their addresses stay held: the old tunnels are still there until the driver says that they are gone. */
-async function endReplaced(
+/** What the same user and device has in this profile, oldest first. */
+async function openOfDevice(
   trx: Transaction<Tables>,
-  { connection: by, subscribers, graceMs = {} }: Reservation,
-): Promise<Connection[]> {
-  const older = await trx
+  by: Pick<Connection, "userId" | "connectionId" | "profileId">,
+): Promise<Pick<ConnectionTable, "id" | "attempt_id">[]> {
+  return await trx
     .selectFrom("connections")
-    .select(["id", "reserved_at"])
+    .select(["id", "attempt_id"])
     .where("user_id", "=", by.userId)
     .where("connection_id", "=", by.connectionId)
     .where("profile_id", "=", by.profileId)
     .where("ended_at", "is", null)
+    .orderBy("reserved_at")
     .execute();
+}
+
+/** Their addresses stay held: the old tunnels are still there until the driver says that they are gone. */
+async function endReplaced(
+  trx: Transaction<Tables>,
+  older: readonly { id: string }[],
+  { connection: by, subscribers, graceMs = {} }: Reservation,
+): Promise<Connection[]> {
   const replaced: Connection[] = [];
-  for (const { id } of older.sort((a, b) => (a.reserved_at < b.reserved_at ? -1 : 1))) {
+  for (const { id } of older) {
     const row = await endRow(trx, id, {
       at: by.reservedAt,
       reason: "replaced",

@@ -140,7 +140,7 @@ export type GraceMs = Readonly<Record<string, number>>;
 export type Reserved =
   | { connection: Connection; replaced: Connection[] }
   | {
-      refused: Extract<ErrorCode, "no-free-address" | "address-in-use" | "too-many-connections">;
+      refused: Extract<ErrorCode, "no-free-address" | "address-in-use" | "too-many-connections" | "connection-ended">;
       heldBy: string | null;
       replaced: Connection[];
     };
@@ -155,6 +155,7 @@ export interface Ledger {
   /**
    * Ends (`replaced`) whatever this user and device (`connectionId`) had in this profile and takes the addresses.
    * The replaced connections end even where the reservation is refused; their addresses stay held until released.
+   * Where one of them is by a newer attempt, it stays, and this one is refused (`connection-ended`).
    * Addresses of a range go round: a freed one is not handed out again before the others.
    */
   reserve(reservation: Reservation): Promise<Reserved>;

@@ -212,6 +212,15 @@ export function ledgerSuite(open: OpenStore): void {
         expect((await store.ledger.unfinished({ nodeNumber: 0 })).map(({ id }) => id)).toContain(old.id);
       }));
 
+    test("ends nothing by an attempt that was kept waiting while the device came back by a newer one", () =>
+      withStore(open, async (store) => {
+        const [early, late] = [newId(Date.now() - 5_000), newId()];
+        const present = await admitted(store, { ...device, attemptId: late });
+        const again = await store.ledger.reserve(aReservation({ ...device, attemptId: early }));
+        expect(again).toEqual({ refused: "connection-ended", heldBy: present.id, replaced: [] });
+        expect((await store.ledger.get(present.id))?.state).toBe("admitted");
+      }));
+
     test("is refused its fixed address while the old tunnel holds it, and gets it after the release", () =>
       withStore(open, async (store) => {
         const fixed = { ipv4: { fixed: "10.42.0.9" } };
