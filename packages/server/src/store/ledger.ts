@@ -121,15 +121,15 @@ async function openOfDevice(
   trx: Transaction<Tables>,
   by: Pick<Connection, "userId" | "connectionId" | "profileId">,
 ): Promise<Pick<ConnectionTable, "id" | "attempt_id">[]> {
-  return await trx
+  const open = await trx
     .selectFrom("connections")
-    .select(["id", "attempt_id"])
+    .select(["id", "attempt_id", "reserved_at"])
     .where("user_id", "=", by.userId)
     .where("connection_id", "=", by.connectionId)
     .where("profile_id", "=", by.profileId)
     .where("ended_at", "is", null)
-    .orderBy("reserved_at")
     .execute();
+  return open.sort((a, b) => (a.reserved_at < b.reserved_at ? -1 : 1));
 }
 
 /** Their addresses stay held: the old tunnels are still there until the driver says that they are gone. */
