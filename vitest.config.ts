@@ -36,13 +36,13 @@ export default defineConfig({
         },
       },
       {
-        // Real daemons, clients and directories. They mostly wait for one another, so two files at a time go well
-        // together on two cores; more would only make each other slow.
+        // Real daemons, clients and directories. They mostly wait for one another: with three files at a time two cores
+        // are busy and nobody is late.
         test: {
           name: "e2e",
           include: endToEnd,
           globalSetup,
-          maxWorkers: 2,
+          maxWorkers: 3,
           sequence: { groupOrder: 2 },
           testTimeout: 180_000,
           hookTimeout: 120_000,
