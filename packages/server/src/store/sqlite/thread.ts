@@ -31,11 +31,13 @@ export class SqliteThread {
   }
 
   static async open(opening: Opening): Promise<SqliteThread> {
-    // An empty environment and argument list: the thread needs nothing of the daemon's.
+    // The thread needs nothing of the daemon's but the place where compiled code is kept, if there is one
+    // (https://nodejs.org/api/module.html#module-compile-cache): then types are not taken out of its files again.
+    const { NODE_COMPILE_CACHE } = process.env;
     const worker = new Worker(new URL("./worker.ts", import.meta.url), {
       name: "sqlite",
       workerData: opening,
-      env: {},
+      env: NODE_COMPILE_CACHE === undefined ? {} : { NODE_COMPILE_CACHE },
       argv: [],
       execArgv: [],
     });
