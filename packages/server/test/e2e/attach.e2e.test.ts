@@ -60,9 +60,10 @@ test("a server configured by hand, as the documentation has it, is driven throug
 
   const join3 = async (user: string, extra = {}) =>
     lab.client({ ovpnText: await server.clientConfig(`${user}-laptop`), user, password, ...impatient, ...extra });
+  // One after the other: whoever is in first has the first address.
   const alice = await join3("alice");
-  const bob = await join3("bob");
   await alice.connected();
+  const bob = await join3("bob");
   await bob.connected();
   expect(await alice.addresses()).toEqual({ ipv4: "10.44.0.2", ipv6: "fd44:1::2" });
   // OpenVPN's log leaves out what is echoed: nobody reads the ticket for client scripts there.
