@@ -151,18 +151,23 @@ describe("a script that cannot be loaded", () => {
     "authcred.has_key('username')",
     "for key, value in authcred.iteritems(): pass",
     "if isinstance(authcred['username'], unicode): pass",
+    "if long(1) > 2: pass",
+    "import urllib; urllib.urlopen('http://192.0.2.1/')",
   ])("is Python 2 in a line that Python 3 could read, and is told to be: %s", async (statement) => {
     const fault = await scripts.fault(
-      `def post_auth(authcred, attributes, authret, info):\n    ${statement}\n    return authret\n`,
+      `from pyovpn.plugin import *\ndef post_auth(authcred, attributes, authret, info):\n    ${statement}\n    return authret\n`,
     );
     expect(fault.message).toMatch(/Python 2; 2to3 converts it/);
-    expect(fault.line).toBe(2);
+    expect(fault.line).toBe(3);
   });
 
   test.each([
     "try:\n    text = unicode\nexcept NameError:\n    text = str",
     "import sys\nif sys.version_info[0] < 3:\n    text = unicode",
     "unicode = str\nx = unicode('a')",
+    "from functools import reduce\nx = reduce(max, [1, 2])",
+    "import string\ndef f(string): return string.split()",
+    "import urllib.parse\nx = urllib.parse.quote('a b')",
     "class Table:\n    def iteritems(self): return []\n    def rows(self): return list(iteritems(self))\ndef iteritems(x): return x.items()",
   ])("is not Python 2 where it takes care of both: %s", async (statement) => {
     expect((await scripts.host({ text: `${statement}\n${entry}` })).facts.entry).toBe("post_auth");
