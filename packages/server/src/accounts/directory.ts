@@ -2,7 +2,7 @@ import { parseRange } from "../core/address-range.ts";
 import { SallyportError } from "../core/errors.ts";
 import type { Properties, PropertyOwner } from "../core/properties.ts";
 import type { Secret } from "../core/secret.ts";
-import { isUserName } from "../core/user-name.ts";
+import { whyNoUserName } from "../core/user-name.ts";
 import type { AccountStore } from "../store/store.ts";
 import { allSubnets, subnetPosition } from "./lookup.ts";
 import { checkNewPassword, type Passwords } from "./passwords.ts";
@@ -109,11 +109,8 @@ export function createDirectory(options: {
 }
 
 function checkName(kind: "user" | "group", name: string): void {
-  if (!isUserName(name))
-    throw new SallyportError(
-      "invalid-input",
-      `a ${kind}'s name is valid UTF-8 of 1 to 64 bytes without control characters; got ${shown(name)}`,
-    );
+  const why = whyNoUserName(name);
+  if (why !== undefined) throw new SallyportError("invalid-input", `${shown(name)} cannot name a ${kind}: ${why}`);
   if (name === "__DEFAULT__")
     throw new SallyportError("invalid-input", "__DEFAULT__ stands behind everybody and is no name");
 }

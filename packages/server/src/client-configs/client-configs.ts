@@ -1,6 +1,6 @@
 import { SallyportError } from "../core/errors.ts";
 import { newId } from "../core/id.ts";
-import { isUserName } from "../core/user-name.ts";
+import { whyNoUserName } from "../core/user-name.ts";
 import type { ClientConfig, ClientConfigKind, ClientConfigStore } from "../store/store.ts";
 import { type Authority, serverName } from "./authority.ts";
 import { type OpenVpnProfile, openVpnFile, type StaticChallenge } from "./openvpn-file.ts";
@@ -108,7 +108,8 @@ function checkOrder({ kind, userId, profile, validForMs = usuallyValidForMs }: O
   const refuse = (why: string) => new SallyportError("invalid-input", why);
   if (kind === "server-locked" && userId !== null) throw refuse("a server-locked client config belongs to no user");
   if (kind !== "server-locked" && userId === null) throw refuse(`a ${kind} client config belongs to a user`);
-  if (userId !== null && !isUserName(userId)) throw refuse("this cannot be the name of a user");
+  const wrongName = userId === null ? undefined : whyNoUserName(userId);
+  if (wrongName !== undefined) throw refuse(`this cannot be the name of a user: ${wrongName}`);
   if (!/^[A-Za-z0-9.:-]{1,200}$/.test(profile.hostName)) throw refuse("this cannot be the name of a host");
   if (profile.listeners.length === 0) throw refuse(`the profile ${profile.id} listens nowhere`);
   if (!(validForMs >= 1000 && validForMs <= longestValidForMs))

@@ -1,7 +1,7 @@
 import type { EndReason } from "../core/connection.ts";
 import { SallyportError } from "../core/errors.ts";
 import { Secret } from "../core/secret.ts";
-import { isUserName } from "../core/user-name.ts";
+import { whyNoUserName } from "../core/user-name.ts";
 import type { Admission } from "../drivers/driver.ts";
 import type { ClientConfig, ClientConfigEnd } from "../store/store.ts";
 import {
@@ -47,7 +47,10 @@ export class Devices {
   }): Promise<IssuedDevice> {
     const { userId, profileId } = order;
     const profile = this.#profile(profileId);
-    if (!isUserName(userId)) throw new SallyportError("invalid-input", "this cannot be the name of a user");
+    const wrongName = whyNoUserName(userId);
+    if (wrongName !== undefined) {
+      throw new SallyportError("invalid-input", `this cannot be the name of a user: ${wrongName}`);
+    }
     if (order.publicKey !== undefined && !isKey(order.publicKey)) {
       throw new SallyportError(
         "invalid-input",

@@ -40,7 +40,7 @@ export const errorTable = {
     "user",
     400,
     "The user name or password could not be read.",
-    "A name or password holds a NUL byte, broken UTF-8 or a malformed challenge answer, or is too long.",
+    "A name or password holds a NUL byte, broken UTF-8 or a malformed challenge answer, or is too long; or a name is blank or holds control characters.",
     "Have the user type them again; a client that keeps doing this is broken.",
   ),
   "wrong-credentials": denial(

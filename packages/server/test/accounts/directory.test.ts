@@ -60,6 +60,8 @@ describe("users", () => {
 
   it.each([
     "",
+    " ",
+    "\u200b",
     "a\nb",
     "a\0b",
     "\u007f",

@@ -173,6 +173,7 @@ describe("the auth pipeline", () => {
     ["no password", "credentials-missing", {}, { password: undefined }],
     ["a name with a newline", "credentials-malformed", {}, { username: "alice\nbob" }],
     ["a name with a NUL", "credentials-malformed", {}, { username: "alice\0" }],
+    ["a name of nothing but a space", "credentials-malformed", {}, { username: " " }],
     ["a name of 65 bytes", "credentials-malformed", {}, { username: "a".repeat(65) }],
     ["a password with a NUL", "credentials-malformed", {}, { password: new Secret("a\0b") }],
     ["a password of 10 MB", "credentials-malformed", {}, { password: new Secret("x".repeat(10_000_000)) }],
@@ -211,6 +212,20 @@ describe("the auth pipeline", () => {
       {},
     ],
     ["a name from a script that nobody can have", "script-bad-result", { script: () => ({ user: "a\nb" }) }, {}],
+    [
+      "a blank name from a method",
+      "credentials-malformed",
+      {
+        methods: [
+          {
+            name: "ldap",
+            check: async () => ({ outcome: "accepted" as const, userId: "\u00a0", reason: "yes", info: {} }),
+          },
+        ],
+        defaultMethod: "ldap",
+      },
+      {},
+    ],
     ["prop_deny set by a script", "access-denied", { script: () => ({ properties: { prop_deny: "true" } }) }, {}],
   ])("refuses %s as %s", async (_what, code, options, more) => {
     expect(await codeOf(options, more)).toBe(code);

@@ -2,7 +2,7 @@ import { checkPropertyKey, checkPropertyValue } from "../../accounts/property-ru
 import { parseRange } from "../../core/address-range.ts";
 import { SallyportError } from "../../core/errors.ts";
 import type { Properties, PropertyOwner } from "../../core/properties.ts";
-import { isUserName } from "../../core/user-name.ts";
+import { whyNoUserName } from "../../core/user-name.ts";
 import { defaultName, sha256Of } from "./property-records.ts";
 import type { Dump } from "./read-dump.ts";
 import { settingReason } from "./settings-here.ts";
@@ -97,7 +97,8 @@ function namesOf(kinds: ReadonlyMap<string, Kind>, kind: Kind): string[] {
 
 function nameFault(name: string, kind: Kind, present: Present): string | null {
   if (kind === "default") return null;
-  if (!isUserName(name)) return `${JSON.stringify(name.slice(0, 80))} cannot name a ${kind} here`;
+  const wrongName = whyNoUserName(name);
+  if (wrongName !== undefined) return `${JSON.stringify(name.slice(0, 80))} cannot name a ${kind} here: ${wrongName}`;
   if (kind === "user" && present.groups.has(name)) return `${name} is a user there and a group here`;
   if (kind === "group" && present.users.has(name)) return `${name} is a group there and a user here`;
   return null;

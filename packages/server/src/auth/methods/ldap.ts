@@ -1,5 +1,5 @@
 import type { Log } from "../../core/log.ts";
-import { isUserName } from "../../core/user-name.ts";
+import { whyNoUserName } from "../../core/user-name.ts";
 import { createLdapConnect } from "./ldap-connection.ts";
 import { createLdapConnections, type LdapConnections } from "./ldap-connections.ts";
 import type { LdapOptions, LdapServer } from "./ldap-options.ts";
@@ -48,8 +48,10 @@ export function ldapMethod(options: LdapOptions, log: Log): Method & { directory
   };
 
   const accept = (person: Person): MethodResult => {
-    if (!isUserName(person.name)) {
-      return wrong(`the directory's name ${JSON.stringify(person.name.slice(0, 100))} cannot name a user here`);
+    const wrongName = whyNoUserName(person.name);
+    if (wrongName !== undefined) {
+      const named = JSON.stringify(person.name.slice(0, 100));
+      return wrong(`the directory's name ${named} cannot name a user here: ${wrongName}`);
     }
     const info = { user_dn: person.dn, search_base: options.base };
     return { outcome: "accepted", userId: person.name, reason: "ldap auth succeeded", info, directory };

@@ -1,5 +1,5 @@
 import { stat } from "node:fs/promises";
-import { isUserName } from "../../core/user-name.ts";
+import { whyNoUserName } from "../../core/user-name.ts";
 import type { Method, MethodResult } from "./method.ts";
 import { refusalOf } from "./pam-answers.ts";
 import type { PamOptions } from "./pam-options.ts";
@@ -28,7 +28,10 @@ export function pamMethod(options: PamOptions): Method {
     const refusal = refusalOf(answer);
     if (refusal !== undefined) return "wrong" in refusal ? wrong(refusal.wrong) : unreachable(refusal.outage);
     const userId = answer.username ?? username;
-    if (!isUserName(userId)) return wrong(`PAM's name ${JSON.stringify(userId.slice(0, 100))} cannot name a user here`);
+    const wrongName = whyNoUserName(userId);
+    if (wrongName !== undefined) {
+      return wrong(`PAM's name ${JSON.stringify(userId.slice(0, 100))} cannot name a user here: ${wrongName}`);
+    }
     return { outcome: "accepted", userId, reason: "pam auth succeeded", info: {} };
   };
 

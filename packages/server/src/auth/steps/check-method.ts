@@ -4,6 +4,7 @@ import { type AuthMethod, authMethods } from "../../core/credentials.ts";
 import type { PostAuth } from "../../core/post-auth.ts";
 import type { Properties } from "../../core/properties.ts";
 import { Secret } from "../../core/secret.ts";
+import { whyNoUserName } from "../../core/user-name.ts";
 import type { ChallengeState, Method, MethodResult } from "../methods/method.ts";
 import { denied, type Findings, passed, type Step, type StepOutcome } from "../step.ts";
 
@@ -116,6 +117,11 @@ function outcomeOf(result: MethodResult, found: Partial<Findings>): StepOutcome 
       };
     case "accepted": {
       const { userId, reason, info, directory = null } = result;
+      const wrongName = whyNoUserName(userId);
+      if (wrongName !== undefined) {
+        const named = JSON.stringify(userId.slice(0, 100));
+        return denied("credentials-malformed", `${named}, which the auth method named, is no user's: ${wrongName}`);
+      }
       return passed(reason, { ...found, userId, methodReason: reason, info, directory });
     }
   }

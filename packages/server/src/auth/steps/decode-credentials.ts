@@ -1,6 +1,6 @@
 /** Guarantees: the user name and password are clean text, and OpenVPN's challenge forms are taken apart. */
 import { Secret } from "../../core/secret.ts";
-import { isUserName } from "../../core/user-name.ts";
+import { whyNoUserName } from "../../core/user-name.ts";
 import { denied, passed, type Step } from "../step.ts";
 
 const longestPasswordBytes = 4096;
@@ -10,11 +10,9 @@ export const decodeCredentials: Step = {
   async run({ request }) {
     const username = request.username === "" ? undefined : request.username;
     const password = request.password?.reveal();
-    if (username !== undefined && !isUserName(username)) {
-      return denied(
-        "credentials-malformed",
-        "the user name holds control characters or broken UTF-8, or is over 64 bytes",
-      );
+    const wrongName = username === undefined ? undefined : whyNoUserName(username);
+    if (wrongName !== undefined) {
+      return denied("credentials-malformed", `this cannot be a user's name: ${wrongName}`);
     }
     if (password !== undefined && !isCleanPassword(password)) {
       return denied("credentials-malformed", "the password holds a NUL byte or broken UTF-8, or is too long");

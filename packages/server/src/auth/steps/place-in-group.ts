@@ -1,6 +1,6 @@
 /** Guarantees: whoever the scripts named may come in, and the group whose addresses and rules apply exists. */
 import type { AccountLookup } from "../../core/account.ts";
-import { isUserName } from "../../core/user-name.ts";
+import { whyNoUserName } from "../../core/user-name.ts";
 import { denied, passed, type Step } from "../step.ts";
 
 export function placeInGroup(options: { accounts: AccountLookup }): Step {
@@ -8,10 +8,10 @@ export function placeInGroup(options: { accounts: AccountLookup }): Step {
     name: "place in group",
     async run({ userId, properties }) {
       if (userId === null) return denied("internal", "nobody is named");
-      if (!isUserName(userId)) {
-        return denied("script-bad-result", `the name ${JSON.stringify(userId)} is not one that a user can have`, {
-          userId: null,
-        });
+      const wrongName = whyNoUserName(userId);
+      if (wrongName !== undefined) {
+        const named = JSON.stringify(userId.slice(0, 100));
+        return denied("script-bad-result", `${named} cannot name a user: ${wrongName}`, { userId: null });
       }
       const { user } = await options.accounts.resolve(userId);
       if (user?.disabled) return denied("account-disabled", `the account ${userId} is disabled`);
