@@ -132,6 +132,9 @@ function inWords(problem: YAMLError, text: string): string {
   const variable =
     /[{[,:]\s*\$$/.test(text.slice(lineStart, problem.pos[0])) || text.startsWith("${", problem.pos[0] - 1);
   const hint = variable ? " (between { } and [ ], put variables in quotes)" : "";
-  const message = problem.message.replace(/\p{Cc}/gu, " ").slice(0, 160);
+  const message = problem.message
+    .replace(/[\p{Cc}\u2028\u2029]/gu, " ")
+    .slice(0, 160)
+    .toWellFormed();
   return `a mistake: ${message.charAt(0).toLowerCase()}${message.slice(1)}${hint}`;
 }

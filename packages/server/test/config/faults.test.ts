@@ -187,6 +187,15 @@ profiles:
     ]);
   });
 
+  it.each(["\u2028", "\u2029", "\u0085", "\t"])("stays on its line where %j is what YAML complains of", async (one) => {
+    for (const value of [`"\\${one}"`, `|${one}\u2028x`, `!<${one}> 1`]) {
+      for (const fault of await faultTexts(`${least}geoIp: ${value}\n`)) {
+        expect(fault).toMatch(/^line \d+, column \d+: .*expected .+, found .+$/);
+        expect(fault).not.toMatch(/\p{Cc}/u);
+      }
+    }
+  });
+
   it("stays on its line and in its bounds, whatever the key", () => {
     fc.assert(
       fc.property(fc.array(fc.string({ unit: "binary", maxLength: 300 }), { minLength: 1, maxLength: 3 }), (path) => {
