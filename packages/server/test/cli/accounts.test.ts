@@ -178,7 +178,7 @@ test("secrets among properties are masked wherever they are shown", async () => 
   }
 });
 
-test("settings are kept under Access Server's names; a wrong method is refused, secrets are masked in the list", async () => {
+test("settings are kept under Access Server's names; a wrong method is refused, secrets are masked unless asked for", async () => {
   await daemon.json(["config", "set", "auth.ldap.0.bind_pw", "s3cret"]);
   await daemon.json(["config", "set", "auth.module.type", "local"]);
   expect(await daemon.json(["config", "get", "auth.module.type"])).toEqual({
@@ -186,7 +186,15 @@ test("settings are kept under Access Server's names; a wrong method is refused, 
     key: "auth.module.type",
     value: "local",
   });
-  expect((await daemon.run(["config", "get", "auth.ldap.0.bind_pw"])).stdout).toBe("s3cret\n");
+  const password = ["config", "get", "auth.ldap.0.bind_pw"];
+  expect(await daemon.run(password)).toMatchObject({
+    stdout: "[secret]\n",
+    stderr: "(--show-secrets shows what is masked)\n",
+  });
+  expect(await daemon.json(password)).toMatchObject({ value: "[secret]" });
+  expect(await daemon.run([...password, "--show-secrets"])).toMatchObject({ stdout: "s3cret\n", stderr: "" });
+  expect(await daemon.json([...password, "--show-secrets"])).toMatchObject({ value: "s3cret" });
+  expect((await daemon.run(["config", "list", "--show-secrets"])).stdout).toContain("s3cret");
   expect((await daemon.run(["config", "list"])).stdout).toBe(
     "SETTING              VALUE\nauth.ldap.0.bind_pw  [secret]\nauth.module.type     local\n",
   );

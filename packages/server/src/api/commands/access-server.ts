@@ -74,7 +74,7 @@ export function accessServerCommands(
     async ConfigQuery(given) {
       const found = (given.key === undefined
         ? await setting("list", {})
-        : [await setting("get", { key: given.key })]) as unknown as Setting[];
+        : [await setting("get", { key: given.key, showSecrets: true })]) as unknown as Setting[];
       return Object.fromEntries(found.map((one) => [one.key, one.value]));
     },
     async UserPropPut(given) {

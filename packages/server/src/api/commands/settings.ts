@@ -35,7 +35,7 @@ const allowed: Readonly<Record<string, readonly string[]>> = {
 const secretKey = /(^|[._])(password|passwd|pw|bind_pw|secret|private_key)$/;
 const scriptSettingsKey = /^post_auth\..+\.settings$/;
 
-/** Access-Server-named settings. Listings mask secrets; asking for one by name shows it. */
+/** Access-Server-named settings. Secrets are masked, unless somebody says that they want to see them. */
 export function settingCommands(deps: {
   settings: SettingStore;
   elsewhere: Readonly<Record<string, SettingElsewhere>>;
@@ -72,13 +72,13 @@ export function settingCommands(deps: {
       },
     }),
     "config-get": command({
-      summary: "A setting's value.",
-      input: z.strictObject({ key }),
-      run: async ({ key: wanted }): Promise<Setting> => {
+      summary: "A setting's value; a secret is masked unless it is asked to be shown.",
+      input: z.strictObject({ key, showSecrets: z.boolean().default(false) }),
+      run: async ({ key: wanted, showSecrets }): Promise<Setting> => {
         const elsewhere = keptElsewhere(wanted);
         const value = await (elsewhere ? elsewhere.get() : settings.get(wanted));
         if (value === undefined) throw unset(wanted);
-        return { id: wanted, key: wanted, value };
+        return showSecrets ? { id: wanted, key: wanted, value } : shown(wanted, value);
       },
     }),
     "config-delete": command({
@@ -91,15 +91,18 @@ export function settingCommands(deps: {
       },
     }),
     "config-list": command({
-      summary: "All settings; secrets are masked.",
-      input: z.strictObject({}),
-      run: async (): Promise<Setting[]> => {
+      summary: "All settings; secrets are masked unless they are asked to be shown.",
+      input: z.strictObject({ showSecrets: z.boolean().default(false) }),
+      run: async ({ showSecrets }): Promise<Setting[]> => {
         const values = new Map(Object.entries(await settings.list()));
         for (const [wanted, elsewhere] of Object.entries(deps.elsewhere)) {
           const value = await elsewhere.get();
           if (value !== undefined) values.set(wanted, value);
         }
-        return [...values].sort(([a], [b]) => (a < b ? -1 : 1)).map(([wanted, value]) => shown(wanted, value));
+        const sorted = [...values].sort(([a], [b]) => (a < b ? -1 : 1));
+        return sorted.map(([wanted, value]) =>
+          showSecrets ? { id: wanted, key: wanted, value } : shown(wanted, value),
+        );
       },
     }),
   };

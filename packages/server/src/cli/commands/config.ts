@@ -5,6 +5,8 @@ import { UsageError } from "../failure.ts";
 import { table, visible, visibleLines } from "../for-people.ts";
 import { readTextFile } from "../read-text.ts";
 
+type ShowOptions = { showSecrets?: boolean };
+
 /** `sallyport config …`: the settings kept in the database, under Access Server's names. */
 export function register(program: Command, cli: Cli): void {
   const config = program.command("config").description("settings kept in the database, under Access Server's names");
@@ -21,9 +23,12 @@ export function register(program: Command, cli: Cli): void {
     });
   config
     .command("get <key>")
-    .description("print a setting's value")
-    .action(async (key: string) => {
-      cli.print(await cli.call<Setting>("config-get", { key }), ({ value }) => `${visibleLines(value)}\n`);
+    .description("print a setting's value; a secret is masked")
+    .option("--show-secrets", "print a secret as it is")
+    .action(async (key: string, { showSecrets = false }: ShowOptions) => {
+      const setting = await cli.call<Setting>("config-get", { key, showSecrets });
+      cli.print(setting, ({ value }) => `${visibleLines(value)}\n`);
+      if (!showSecrets && setting.value.includes("[secret]")) cli.note("(--show-secrets shows what is masked)");
     });
   config
     .command("delete <key>")
@@ -34,8 +39,9 @@ export function register(program: Command, cli: Cli): void {
   config
     .command("list")
     .description("all settings; values of secrets are masked")
-    .action(async () => {
-      cli.printList(await cli.call<Setting[]>("config-list", {}), "No setting is set.", (settings) =>
+    .option("--show-secrets", "print secrets as they are")
+    .action(async ({ showSecrets = false }: ShowOptions) => {
+      cli.printList(await cli.call<Setting[]>("config-list", { showSecrets }), "No setting is set.", (settings) =>
         table(
           ["SETTING", "VALUE"],
           settings.map((one) => [one.key, shortened(one.value)]),
