@@ -167,24 +167,29 @@ test("openvpn is killed with 30 clients connected and 10 connecting, and comes b
 
 test("the daemon is killed again and again while clients come and go", async () => {
   await using lab = await openLab({ hookBody: '[ "$VPN_EVENT" = D ] || sleep 0.3' });
-  const users = sequence("user", 12);
+  const rounds = 6;
+  // Whoever leaves is connected: openvpn notices a client that went away without a word only after its keepalive time.
+  const [leaving, joining] = [sequence("leaving", rounds), sequence("joining", 2 * rounds)];
   await lab.daemon.start();
-  const configs = await inParallel(users, 3, async (name) => {
+  const configs = new Map<string, string>();
+  await inParallel([...leaving, ...joining], 3, async (name) => {
     await lab.addUser(name, password);
-    return lab.issue(name);
+    configs.set(name, await lab.issue(name));
   });
   const clients = new Map<string, Client>();
-  for (let round = 0; round < 6; round++) {
+  const start = (names: readonly string[]) =>
+    inParallel(names, 3, async (user) => {
+      clients.set(user, await lab.client({ ovpnText: configs.get(user) ?? "", user, password }));
+    });
+  await start(leaving);
+  for (const client of of(clients, leaving)) await client.connected(60_000);
+  for (let round = 0; round < rounds; round++) {
     // Two join and one leaves in each round; the kill falls somewhere into that.
     const calledBefore = (await lab.hook.calls()).length;
-    const joining = users.slice(round * 2, round * 2 + 2).map(async (user, i) => {
-      const ovpnText = configs[round * 2 + i] ?? "";
-      clients.set(user, await lab.client({ ovpnText, user, password }));
-    });
-    const leaving = clients.get(users[round - 1] ?? "")?.stop();
+    const moving = [start(joining.slice(round * 2, round * 2 + 2)), clients.get(leaving[round] ?? "")?.stop()];
     await until("a hook to have begun", async () => (await lab.hook.calls()).length > calledBefore);
     await lab.daemon.kill();
-    await Promise.all([...joining, leaving]);
+    await Promise.all(moving);
     await lab.daemon.start();
   }
   // Whoever was being put to the hook is rejected after the restart and comes again by itself, so this takes a while.
