@@ -9,7 +9,12 @@ import { dirname, join, resolve } from "node:path";
 import { parseArgs, promisify } from "node:util";
 import { zstdCompressSync } from "node:zlib";
 import { build, type Plugin } from "esbuild";
-import { checkoutSnapshot, layerFiles, pyodideFiles } from "../packages/agent/src/python/assets.ts";
+import {
+  checkoutSnapshot,
+  installedSnapshotName,
+  layerFiles,
+  pyodideFiles,
+} from "../packages/agent/src/python/assets.ts";
 import { keepSnapshot } from "../packages/agent/src/python/snapshot.ts";
 
 const root = resolve(import.meta.dirname, "..");
@@ -64,12 +69,12 @@ async function bundle(entry: string, to: string): Promise<void> {
 
 async function assets(): Promise<Record<string, string>> {
   const pyodide = dirname(require.resolve("pyodide"));
-  const snapshot = join(parts, "python.snapshot.zst");
+  const snapshot = join(parts, installedSnapshotName);
   await keepSnapshot();
   await writeFile(snapshot, zstdCompressSync(await readFile(checkoutSnapshot())));
   return {
     "host-worker.js": join(parts, "host-worker.js"),
-    "python.snapshot.zst": snapshot,
+    [installedSnapshotName]: snapshot,
     ...Object.fromEntries(layerFiles.map((name) => [`layer/${name}`, join(agent, "python/layer", name)])),
     ...Object.fromEntries(pyodideFiles.map((name) => [`pyodide/${name}`, join(pyodide, name)])),
     ...koffiLibrary(),

@@ -17,8 +17,10 @@ async function filesOf(...patterns: string[]): Promise<string[]> {
 
 const declared = new Map<string, string[]>();
 for (const path of await filesOf("packages/*/package.json")) {
-  const { dependencies = {} } = JSON.parse(await readFile(resolve(checkout, path), "utf8"));
-  declared.set(path.split("/")[1] ?? "", Object.keys(dependencies));
+  const { dependencies = {}, devDependencies = {} } = JSON.parse(await readFile(resolve(checkout, path), "utf8"));
+  // Of what only developing needs, our own: it is put into what is packed.
+  const packedIn = Object.keys(devDependencies).filter((name) => name.startsWith("@sallyport/"));
+  declared.set(path.split("/")[1] ?? "", [...Object.keys(dependencies), ...packedIn]);
 }
 const dependencies = (workspace: string) => declared.get(workspace) ?? [];
 

@@ -48,11 +48,20 @@ export function checkoutSnapshot(): string {
   return join(import.meta.dirname, "../../../..", ".build", `python-${version}.snapshot`);
 }
 
+/** Where the agent's npm package and its executable keep the same, compressed. */
+export const installedSnapshotName = "python.snapshot.zst";
+
+/** In a checkout modules are what was written; npm's package has them in JavaScript, side by side. */
+export function isCheckout(): boolean {
+  return !isSea() && import.meta.filename.endsWith(".ts");
+}
+
 /** Memory to start Python from (see snapshot.ts); undefined in a checkout that has not made one. */
 export function pythonSnapshot(): Uint8Array | undefined {
-  if (isSea()) return zstdDecompressSync(Buffer.from(getAsset("python.snapshot.zst")));
+  if (isSea()) return zstdDecompressSync(Buffer.from(getAsset(installedSnapshotName)));
   try {
-    return readFileSync(checkoutSnapshot());
+    if (isCheckout()) return readFileSync(checkoutSnapshot());
+    return zstdDecompressSync(readFileSync(join(import.meta.dirname, installedSnapshotName)));
   } catch {
     return undefined;
   }
@@ -60,7 +69,6 @@ export function pythonSnapshot(): Uint8Array | undefined {
 
 /** The worker beside Python: a file, or the text of one. */
 export function hostWorkerCode(): { file: URL } | { text: string } {
-  return isSea()
-    ? { text: getAsset("host-worker.js", "utf8") }
-    : { file: new URL("./host-worker.ts", import.meta.url) };
+  if (isSea()) return { text: getAsset("host-worker.js", "utf8") };
+  return { file: new URL(isCheckout() ? "./host-worker.ts" : "./host-worker.js", import.meta.url) };
 }

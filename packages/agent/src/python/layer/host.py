@@ -327,3 +327,6 @@ def install_host(host):
     webbrowser.open_new = lambda url: _open_browser(url, 1)
     webbrowser.open_new_tab = lambda url: _open_browser(url, 2)
     sys.platform = facts["platform"]
+    # There is no program to start again; a snapshot has the name of what made it.
+    sys.executable = sys._base_executable = ""
+    sys.orig_argv = []

@@ -1,0 +1,51 @@
+#!/usr/bin/env node
+// Starts the agent under a Node that can run it: this one, or the one that npm installed beside it. Any Node can read this file.
+"use strict";
+const { spawn } = require("node:child_process");
+const { existsSync } = require("node:fs");
+const { constants } = require("node:os");
+const { dirname, join } = require("node:path");
+const { pathToFileURL } = require("node:url");
+
+const neededMajor = 24;
+const source = join(__dirname, "../src/main.ts");
+// In a checkout what is packed may be older than the source.
+const program = existsSync(source) ? source : join(__dirname, "../dist/installed.js");
+
+if (Number(process.versions.node.split(".")[0]) >= neededMajor) {
+  import(pathToFileURL(program).href);
+} else {
+  const node = installedNode();
+  if (node === undefined) {
+    process.stderr.write(
+      `sallyport-agent needs Node ${neededMajor}, and this is ${process.versions.node}.\n` +
+        "Install that, or let npm's package `node`, which the agent came with, run its install script: npm rebuild node\n",
+    );
+    process.exitCode = 7;
+  } else run(node);
+}
+
+/** Of the package node; undefined where npm was not allowed to run its install script. */
+function installedNode() {
+  try {
+    const directory = dirname(require.resolve("node/package.json"));
+    return ["bin/node", "bin/node.exe"].map((name) => join(directory, name)).find((path) => existsSync(path));
+  } catch {
+    return undefined;
+  }
+}
+
+/** @param {string} node */
+function run(node) {
+  const child = spawn(node, [program, ...process.argv.slice(2)], { stdio: "inherit" });
+  // A terminal sends Ctrl-C to both; what is sent to this process alone is passed on.
+  process.on("SIGINT", () => undefined);
+  for (const signal of ["SIGTERM", "SIGHUP"]) process.on(signal, () => child.kill(signal));
+  child.on("error", (error) => {
+    process.stderr.write(`sallyport-agent: ${node} cannot be started: ${error.message}\n`);
+    process.exitCode = 7;
+  });
+  child.on("exit", (status, signal) => {
+    process.exitCode = status === null ? 128 + (constants.signals[signal] || 0) : status;
+  });
+}
