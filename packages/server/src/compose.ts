@@ -214,6 +214,7 @@ export async function composeDaemon(options: {
     async start() {
       web = await composeWeb({
         config,
+        live: () => live,
         authority,
         store,
         figures,

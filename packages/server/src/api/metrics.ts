@@ -10,14 +10,18 @@ const contentType = "text/plain; version=0.0.4; charset=utf-8";
  * names of profiles, groups, hooks and scripts are in it.
  */
 export function metricsRoutes(options: {
-  allow: readonly AddressRange[];
-  /** Null: the address alone decides. */
-  token: Secret | null;
+  /** As the configuration says now. */
+  terms: () => {
+    allow: readonly AddressRange[];
+    /** Null: the address alone decides. */
+    token: Secret | null;
+  };
   text: () => Promise<string>;
   log: Log;
 }): Routes {
-  const { allow, token, text, log } = options;
+  const { terms, text, log } = options;
   const may = (address: string, authorization: string | undefined) => {
+    const { allow, token } = terms();
     if (allow.some((range) => rangeHolds(range, address))) return true;
     const presented = /^Bearer +([^ ]+) *$/i.exec(authorization ?? "")?.[1];
     return token !== null && presented !== undefined && token.equals(presented);

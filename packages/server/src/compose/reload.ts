@@ -8,7 +8,8 @@ import { SallyportError } from "../core/errors.ts";
  */
 export function refuseWhatNeedsRestart(live: Config, next: Config): void {
   const changed = [
-    ...differing(live, next, ["dataDirectory", "database", "node", "http", "geoIp"]),
+    ...differing(live, next, ["dataDirectory", "database", "node", "geoIp"]),
+    ...differing(live.http, next.http, ["listen", "publicUrl", "tls"]).map((key) => `http.${key}`),
     ...differing(live.scripts, next.scripts, ["account", "python", "workers", "threads"]).map(
       (key) => `scripts.${key}`,
     ),

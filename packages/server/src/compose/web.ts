@@ -17,6 +17,8 @@ import { createReadiness } from "./readiness.ts";
 /** The HTTPS server, with the certificate of the configuration or else one of our own authority. */
 export async function composeWeb(options: {
   config: Config;
+  /** As it is after reloads. */
+  live: () => Config;
   authority: Authority;
   store: Store;
   figures: Figures;
@@ -29,8 +31,8 @@ export async function composeWeb(options: {
   routes: readonly Routes[];
   log: Log;
 }): Promise<{ close(): Promise<void> }> {
-  const { config, authority, store, started, routes, log } = options;
-  const { listen, tls, publicUrl, metrics } = config.http;
+  const { config, live, authority, store, started, routes, log } = options;
+  const { listen, tls, publicUrl } = config.http;
   const listeners = () => [
     ...options
       .listeners()
@@ -53,7 +55,7 @@ export async function composeWeb(options: {
     certificate: async () =>
       tls === null ? await ownCertificate(authority, namesOf(config, publicUrl)) : await givenCertificate(tls),
     unready,
-    routes: [...routes, metricsRoutes({ ...metrics, text, log })],
+    routes: [...routes, metricsRoutes({ terms: () => live().http.metrics, text, log })],
     log,
   });
 }

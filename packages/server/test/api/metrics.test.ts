@@ -10,7 +10,7 @@ async function ask(given: { from: string; authorization?: string; token?: string
   const app = fastify();
   const allow = [parseRange("127.0.0.0/8"), parseRange("fd00::/8")].flatMap((range) => range ?? []);
   const token = given.token === undefined ? null : new Secret(given.token);
-  metricsRoutes({ allow, token, text: async () => "sallyport_ready 1\n", log: silent })(app);
+  metricsRoutes({ terms: () => ({ allow, token }), text: async () => "sallyport_ready 1\n", log: silent })(app);
   const { from: remoteAddress, authorization } = given;
   const headers = authorization === undefined ? {} : { authorization };
   const { statusCode, body } = await app.inject({ url: "/metrics", remoteAddress, headers });

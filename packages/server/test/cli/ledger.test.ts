@@ -1,3 +1,5 @@
+import { writeFile } from "node:fs/promises";
+import { dirname, join } from "node:path";
 import { afterAll, beforeAll, expect, test } from "vitest";
 import type { AttemptRecord } from "../../src/core/attempt.ts";
 import { attemptCode } from "../../src/core/attempt-code.ts";
@@ -84,6 +86,12 @@ test("hooks are listed, checked and tried", async () => {
     stdout: expect.stringContaining("not executable"),
     stderr: expect.stringContaining("hook-failed"),
   });
+  const module = join(dirname(daemon.hookFile), "wrong.ts");
+  await writeFile(module, "const most: { bytes: number } = { bytes: 1 as string | number };\nexport default most;\n");
+  // Why the compiler says what it says stands below it.
+  expect((await daemon.run(["hook", "check", module])).stdout).toMatch(
+    /^fault: line 1, column \d+: .*not assignable to type 'number'\.\n +Type 'string' is not assignable/m,
+  );
   const yes = await daemon.run(["hook", "test", "firewall", "--event", "connect"]);
   expect(yes).toMatchObject({ status: 0, stdout: expect.stringMatching(/said yes to a connect.*heard C/s) });
   const no = await daemon.run(["--json", "hook", "test", "firewall"]);

@@ -64,7 +64,11 @@ export async function startTestDaemon() {
   const hookFile = join(directory, "hook.sh");
   await writeFile(hookFile, "#!/bin/sh\necho heard $VPN_EVENT\n[ $VPN_EVENT = C ]\n", { mode: 0o755 });
   const hook = { path: hookFile, account: undefined, legacyVariableNames: false, workingDirectory: directory };
+  const shared = { workingDirectory: join(directory, "scripts"), log: silent };
+  const python = createPythonLoader({ ...shared, python: "/usr/bin/python3" });
+  const loaders = { python, typescript: createTypeScriptLoader({ ...shared, workersPerScript: 1 }) };
   const hooks = createHooks({
+    loadModule: loaders.typescript,
     hooks: [
       {
         terms: {
@@ -90,9 +94,6 @@ export async function startTestDaemon() {
 
   const authority = await openAuthority({ directory: join(directory, "pki") });
   const configs = createClientConfigs({ authority, store: store.clientConfigs });
-  const shared = { workingDirectory: join(directory, "scripts"), log: silent };
-  const python = createPythonLoader({ ...shared, python: "/usr/bin/python3" });
-  const loaders = { python, typescript: createTypeScriptLoader({ ...shared, workersPerScript: 1 }) };
   const gate = createPostAuth({
     scripts: store.scripts,
     settings: store.settings,

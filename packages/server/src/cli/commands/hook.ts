@@ -99,7 +99,8 @@ function peopleCheck({ id, findings }: HookCheck): string {
   if (findings.length === 0) return `${visible(id)} can be a hook; nothing was found wrong with it.\n`;
   const lines = findings.map(({ severity, line, column, message }) => {
     const place = line === null ? "" : `line ${line}${column === undefined ? "" : `, column ${column}`}: `;
-    return `${severity}: ${place}${visible(message)}\n`;
+    // A compiler says why below what is wrong.
+    return `${severity}: ${place}${visibleLines(message.trimEnd()).replaceAll("\n", "\n  ")}\n`;
   });
   return lines.join("");
 }
