@@ -167,6 +167,8 @@ function traceEntry(step: string, outcome: StepOutcome, durationMs: number): Tra
     outcome: outcome.outcome,
     detail: detailOf(outcome),
     durationMs: Math.round(durationMs * 100) / 100,
+    ...(told.by !== undefined && { by: told.by }),
+    ...(told.warnings && told.warnings.length > 0 && { warnings: told.warnings }),
     printed: told.printed ?? null,
     traceback: told.traceback ?? null,
     changes: told.changes ?? null,

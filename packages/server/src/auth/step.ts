@@ -45,7 +45,7 @@ export type Findings = {
   scriptInput: Record<string, unknown> | null;
 };
 
-type Told = Partial<Pick<TraceEntry, "printed" | "traceback" | "changes">>;
+type Told = Partial<Pick<TraceEntry, "by" | "warnings" | "printed" | "traceback" | "changes">>;
 
 /** A step lets the attempt pass with what it found, has nothing to say, puts a question, or denies. */
 export type StepOutcome =

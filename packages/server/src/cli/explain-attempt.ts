@@ -75,11 +75,13 @@ function whatBecame({ id, state, endReason, endDetail }: NonNullable<AttemptExpl
 }
 
 function stepLines(entry: TraceEntry, longest: number): string[] {
+  const by = entry.by === undefined ? "" : ` by ${visible(entry.by)}`;
   const detail = entry.detail === null ? "" : `: ${visible(entry.detail)}`;
   const lines = [
-    `  ${visible(entry.step).padEnd(longest)}  ${milliseconds(entry.durationMs).padStart(9)}  ${entry.outcome}${detail}`,
+    `  ${visible(entry.step).padEnd(longest)}  ${milliseconds(entry.durationMs).padStart(9)}  ${entry.outcome}${by}${detail}`,
   ];
   const below = " ".repeat(4);
+  for (const warning of entry.warnings ?? []) lines.push(`${below}warning: ${visible(warning)}`);
   for (const [key, [before, after]] of Object.entries(entry.changes ?? {})) {
     lines.push(`${below}${visible(key)}: ${valueWords(before)} -> ${valueWords(after)}`);
   }

@@ -9,6 +9,10 @@ export type TraceEntry = {
   /** In words, for the administrator. */
   detail: string | null;
   durationMs: number;
+  /** Scripts: which one, in which version, decided, or all that let pass. */
+  by?: string;
+  /** What was wrong with a script's answer without changing what was decided. */
+  warnings?: string[];
   /** What a script printed, bounded. */
   printed: string | null;
   /** A script's traceback, with the script's own line numbers. */

@@ -188,7 +188,7 @@ export const errorTable = {
     403,
     "Access was refused.",
     "A post-auth script said no.",
-    "Read the trace with `sallyport explain ATTEMPT`.",
+    "`sallyport explain ATTEMPT` names the script; read its rule with `sallyport post-auth show NAME`.",
   ),
   "script-failed": denial(
     "outage",

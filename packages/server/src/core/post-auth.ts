@@ -61,6 +61,8 @@ export type PostAuthVerdict = {
   question: { text: string; echo: boolean; resume: unknown } | null;
   /** `authret.state` by script, to be kept for the VPN session. */
   states: Record<string, string>;
+  /** In words, the script and version that denied or asked, or all that allowed; null where none was called. */
+  by: string | null;
   printed: string;
   traceback: string | null;
   /** What the script should hear of but not fail for: an ignored key, a deprecated form. */

@@ -78,6 +78,7 @@ export function createPostAuth(options: {
       save: {},
       question: null,
       states: {},
+      by: null,
       printed: "",
       traceback: null,
       warnings: [],
@@ -100,7 +101,7 @@ export function createPostAuth(options: {
     const { password, static_response } = input.authcred;
     const held = secretValues(input.authret.proplist).map((value) => new Secret(value));
     const known = [password, static_response, context.answer?.response, ...held];
-    return maskSecretsOf(known, verdict(verdictOf(outcome, input)));
+    return maskSecretsOf(known, verdict({ ...verdictOf(outcome, input), by: whoDecided(generation, outcome) }));
   }
 
   return {
@@ -122,6 +123,11 @@ function continuing({ states, answer }: PostAuthContext): Pick<ChainInput, "stat
     ...(states && { states }),
     ...(answer && { answer: { resume: answer.resume as ChainQuestion["resume"], response: answer.response.reveal() } }),
   };
+}
+
+function whoDecided({ scripts }: Generation, { by }: ChainOutcome): string {
+  const deciding = scripts.filter(({ name }) => by === null || name === by);
+  return deciding.map(({ name, version }) => `${name} (version ${version})`).join(", ");
 }
 
 function verdictOf(outcome: ChainOutcome, input: PostAuthInput): Partial<PostAuthVerdict> {

@@ -54,6 +54,7 @@ const yes = (input: PostAuthInput): PostAuthVerdict => ({
   save: {},
   question: null,
   states: {},
+  by: null,
   printed: "",
   traceback: null,
   warnings: [],
@@ -302,6 +303,14 @@ describe("the auth pipeline", () => {
       conn_group: ["old", "eng"],
       b: ["old", "script"],
     });
+  });
+
+  it("names in the trace who said no, and what else was wrong with the answer", async () => {
+    const by = "gate (version 3)";
+    const script = () => ({ outcome: "deny" as const, reason: "not today", by, warnings: ["reason: a number"] });
+    const { decide, attempts } = pipeline({ users: { alice: { password: "right" } }, script });
+    expect(await decide(request())).toMatchObject({ code: "script-denied", reason: "not today" });
+    expect(attempts[0]?.trace.at(-1)).toMatchObject({ detail: "not today", by, warnings: ["reason: a number"] });
   });
 
   it("gives GROUP_SELECT scripts an empty property list and looks up after them, saved values included", async () => {

@@ -47,11 +47,13 @@ test("several scripts decide in order: each sees what the one before did, and th
     user: "bob",
     properties: { pvt_a: "1", pvt_b: "1" },
     save: { pvt_s: "1", pvt_t: "2" },
+    by: "one (version 1), two (version 1)",
   });
   await under.live("two", scriptOf("authret['status'] = FAIL\nauthret['reason'] = 'enough'"));
   await under.live("three", scriptOf("print('never')"));
   const verdict = await under.gate.decide(inputOf());
   expect(verdict).toMatchObject({ outcome: "deny", code: "script-denied", reason: "enough", save: {}, printed: "" });
+  expect(verdict.by).toBe("two (version 2)");
 });
 
 test("a script that does not answer in time denies as an outage", async () => {

@@ -26,7 +26,12 @@ export function runPostAuth(options: { postAuth: PostAuth; accounts: Pick<Accoun
       const { answered, states } = findings;
       const answer = answered?.step === name ? { resume: answered.resume, response: answered.response } : undefined;
       const verdict = await options.postAuth.decide(input, { terms, states, ...(answer && { answer }) });
-      const told = { printed: verdict.printed || null, traceback: verdict.traceback };
+      const told = {
+        ...(verdict.by !== null && { by: verdict.by }),
+        warnings: verdict.warnings,
+        printed: verdict.printed || null,
+        traceback: verdict.traceback,
+      };
       const recorded = recordable(input);
       if (verdict.outcome === "challenge") {
         if (verdict.question === null) return denied("internal", "the scripts asked, and no question came");
@@ -51,7 +56,7 @@ export function runPostAuth(options: { postAuth: PostAuth; accounts: Pick<Accoun
       const after = { ...(await lookUpAgain(verdict.user, changed, verdict.save, terms.groupSelect)), ...changed };
       return {
         outcome: "passed",
-        detail: [verdict.reason, ...verdict.warnings].filter(Boolean).join("; ") || "the script said yes",
+        detail: verdict.reason || "the script said yes",
         found: {
           userId: verdict.user,
           methodReason: verdict.reason || findings.methodReason,

@@ -67,6 +67,7 @@ async function someone({ properties, usually, method, signedInBy, script }: Opti
       save: {},
       question: null,
       states: {},
+      by: null,
       printed: "",
       traceback: null,
       warnings: [],
