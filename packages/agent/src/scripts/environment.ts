@@ -1,4 +1,7 @@
+import { isReservedVariable } from "@sallyport/protocol";
+import type { Platform } from "../interpreter/machine.ts";
 import type { Account } from "../machine/account.ts";
+import { isReservedOnWindows, type Variables, windowsVariables } from "./windows-environment.ts";
 
 /** What a script is told of its connection. */
 export type ConnectionFacts = {
@@ -16,47 +19,43 @@ export type ConnectionFacts = {
 
 const usualPath = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin";
 
-/** Ours: nobody defines these. `PREPATH` is defined, and has its meaning. */
-const own = /^(HOME|USER|LOGNAME|PATH|LANG|TMPDIR|N_RECONNECTS|GRACEFUL_DISCONNECT|VPN_.*)$/;
-
-/**
- * Names that make programs load or run something, wherever they stand: the dynamic linkers', shells' and interpreters'.
- * Consent is to a script's text; a variable that runs another text would get around it.
- */
-const dangerous =
-  /^(LD_.*|DYLD_.*|GLIBC_TUNABLES|GCONV_PATH|NLSPATH|LOCPATH|MALLOC_.*|IFS|ENV|BASH_.*|BASHOPTS|SHELLOPTS|SHELL|PS4|PROMPT_COMMAND|CDPATH|GLOBIGNORE|ZDOTDIR|FPATH|PYTHON.*|PERL.*|RUBY.*|NODE_.*|JAVA_TOOL_OPTIONS|_JAVA_OPTIONS|JDK_JAVA_OPTIONS|CLASSPATH|LUA_.*|PHPRC|PHP_INI_SCAN_DIR|GIT_.*|SSH_.*|EDITOR|VISUAL|PAGER|BROWSER|LESSOPEN|LESSCLOSE|MANPAGER|OPENSSL_.*|SSL_CERT_.*|SSLKEYLOGFILE|TERMINFO.*|TERMCAP|HOSTALIASES|RES_OPTIONS|LOCALDOMAIN|RESOLV_.*|XDG_.*|DBUS_.*|COMSPEC|PATHEXT|SYSTEMROOT|WINDIR|PSMODULEPATH|SUDO_.*|TZDIR)$/i;
-
 /** Of the user's session, for user scripts that open windows: nothing that runs or loads anything. */
 const ofTheSession = ["DISPLAY", "WAYLAND_DISPLAY", "XAUTHORITY", "XDG_RUNTIME_DIR", "DBUS_SESSION_BUS_ADDRESS"];
 
-/** Defined names that no script gets; the script is not run, because it would not do what was meant. */
-export function refusedNames(defined: Readonly<Record<string, string>>): string[] {
-  return Object.keys(defined).filter((name) => own.test(name) || dangerous.test(name));
+/**
+ * Defined names that no script gets: the agent's own, and those that would have another text run than the one that was
+ * agreed to. Such a script is not run, because it would not do what was meant.
+ */
+export function refusedNames(defined: Readonly<Record<string, string>>, platform: Platform): string[] {
+  return Object.keys(defined).filter(
+    (name) => isReservedVariable(name) || (platform === "win" && isReservedOnWindows(name)),
+  );
 }
 
 /** A script's whole environment, made from nothing. `temporary` is its own TMPDIR. */
 export function scriptEnvironment(options: {
+  platform: Platform;
   connection: ConnectionFacts;
   defined: Readonly<Record<string, string>>;
   account: Account;
   temporary: string;
   /** Undefined: the privileged service, which has no session. */
-  session: Readonly<Record<string, string | undefined>> | undefined;
+  session: Variables | undefined;
+  /** The agent's own, of which Windows' programs need some. */
+  system: Variables;
 }): Record<string, string> {
-  const { connection, defined, account, temporary, session } = options;
+  const { platform, connection, defined, account, temporary, session, system } = options;
   const { PREPATH, ...others } = defined;
-  const path = PREPATH === undefined || PREPATH === "" ? usualPath : `${PREPATH}:${usualPath}`;
-  const lang = session?.LANG ?? "";
+  const prepath = PREPATH ?? "";
+  const own =
+    platform === "win"
+      ? windowsVariables({ account, temporary, session, system, prepath })
+      : unixVariables({ account, temporary, session, prepath });
   return {
-    ...(session && present(session, ofTheSession)),
+    ...(session && platform !== "win" && present(session, ofTheSession)),
     ...others,
     ...(PREPATH !== undefined && { PREPATH }),
-    HOME: account.home,
-    USER: account.name,
-    LOGNAME: account.name,
-    PATH: path,
-    LANG: /^[A-Za-z0-9_.@-]{1,40}$/.test(lang) ? lang : "C.UTF-8",
-    TMPDIR: temporary,
+    ...own,
     N_RECONNECTS: String(connection.reconnects),
     GRACEFUL_DISCONNECT: connection.graceful ? "1" : "0",
     ...(connection.ipFour !== undefined && { VPN_IP_FOUR: connection.ipFour }),
@@ -67,6 +66,24 @@ export function scriptEnvironment(options: {
   };
 }
 
-function present(all: Readonly<Record<string, string | undefined>>, names: readonly string[]): Record<string, string> {
+function unixVariables(given: {
+  account: Account;
+  temporary: string;
+  session: Variables | undefined;
+  prepath: string;
+}): Record<string, string> {
+  const { account, temporary, session, prepath } = given;
+  const lang = session?.LANG ?? "";
+  return {
+    HOME: account.home,
+    USER: account.name,
+    LOGNAME: account.name,
+    PATH: prepath === "" ? usualPath : `${prepath}:${usualPath}`,
+    LANG: /^[A-Za-z0-9_.@-]{1,40}$/.test(lang) ? lang : "C.UTF-8",
+    TMPDIR: temporary,
+  };
+}
+
+function present(all: Variables, names: readonly string[]): Record<string, string> {
   return Object.fromEntries(names.flatMap((name) => (all[name] === undefined ? [] : [[name, all[name]]])));
 }

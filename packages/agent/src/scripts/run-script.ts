@@ -2,7 +2,6 @@ import { type ChildProcess, spawn } from "node:child_process";
 import { createHash } from "node:crypto";
 import { accessSync, constants as fsConstants, statSync } from "node:fs";
 import { type FileHandle, open } from "node:fs/promises";
-import { constants } from "node:os";
 import { delimiter, join } from "node:path";
 import { setTimeout as wait } from "node:timers/promises";
 import { interpret, type ScriptFile, type ScriptStart, spawnOf } from "../interpreter/interpret.ts";
@@ -10,6 +9,7 @@ import type { Platform, PythonChoice } from "../interpreter/machine.ts";
 import type { Account } from "../machine/account.ts";
 import { writeNewFile } from "../machine/private-directory.ts";
 import { BoundedOutput } from "./bounded-output.ts";
+import { endScript } from "./end-processes.ts";
 import { type ConnectionFacts, refusedNames, scriptEnvironment } from "./environment.ts";
 import { killProcessesOf, makeScriptDirectory, type ScriptDirectory } from "./script-directory.ts";
 
@@ -70,11 +70,13 @@ export async function runScript(script: ScriptToRun, terms: RunTerms): Promise<S
     durationMs: Math.round(performance.now() - begun),
   });
   const failed = (detail: string) => end({ outcome: "failed", exitCode: null, signal: null, detail, output: "" });
-  const refused = faultOf(script);
+  const refused = faultOf(script, terms.platform);
   if (refused !== undefined) return failed(refused);
   try {
     await using directory = await makeScriptDirectory(terms.base);
-    const environment = scriptEnvironment({ ...terms, defined: script.environment, temporary: directory.temporary });
+    const environment = scriptEnvironment({
+      ...{ ...terms, defined: script.environment, temporary: directory.temporary, system: process.env },
+    });
     const start = interpret(
       { text: script.text, fileBase: script.name },
       { platform: terms.platform, environment, directory: directory.path, python: terms.python, isProgram },
@@ -90,11 +92,11 @@ export async function runScript(script: ScriptToRun, terms: RunTerms): Promise<S
   }
 }
 
-function faultOf({ text, sha256, environment }: ScriptToRun): string | undefined {
+function faultOf({ text, sha256, environment }: ScriptToRun, platform: Platform): string | undefined {
   const bytes = Buffer.from(text);
   if (bytes.length > mostScriptBytes) return `it is longer than ${mostScriptBytes} bytes`;
   if (createHash("sha256").update(bytes).digest("hex") !== sha256) return "its text is not what its hash says";
-  const names = refusedNames(environment);
+  const names = refusedNames(environment, platform);
   if (names.length === 0) return undefined;
   return `variables are defined that could run something else, or are the agent's own: ${names.join(", ")}`;
 }
@@ -189,7 +191,7 @@ async function run(ready: Ready): Promise<Omit<ScriptOutcome, "startedAt" | "dur
   clearTimeout(late);
   terms.signal?.removeEventListener("abort", abort);
   if (typeof ending === "string") {
-    killGroup(pid);
+    endScript(pid);
     await killProcessesOf(directory.path);
     await Promise.race([exited, wait(1_000, undefined, { ref: false })]);
   }
@@ -223,13 +225,4 @@ function wordsFor(error: NodeJS.ErrnoException): string {
   if (error.code === "ENOENT") return "the program that its first line names is not on this machine";
   if (error.code === "EACCES") return "this account may not run it (is the file system mounted noexec?)";
   return error.code ?? error.message;
-}
-
-/** The script leads its group; not waited for yet, so the number is nobody else's. */
-function killGroup(pid: number): void {
-  try {
-    process.kill(-pid, constants.signals.SIGKILL);
-  } catch {
-    // It ended meanwhile.
-  }
 }
