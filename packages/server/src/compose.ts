@@ -52,7 +52,7 @@ export type Daemon = {
 
 const usualMostAttempts = 2_000;
 /** What an attempt may take beside scripts and hooks. */
-const otherWorkMs = 5_000;
+const otherWorkMs = 15_000;
 const lastDeliveriesMs = 4_000;
 const lastAnswersMs = 2_000;
 

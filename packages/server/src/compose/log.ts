@@ -1,9 +1,10 @@
 import pino from "pino";
 import type { Log } from "../core/log.ts";
+import { openLogSink } from "./log-sink.ts";
 
 /**
  * The daemon's log: one JSON object a line on standard error, times in UTC, so that a journal, a file or a terminal may
- * take it. `SALLYPORT_LOG_LEVEL` sets what is written (debug, info, warn, error).
+ * take it, none of which it waits for. `SALLYPORT_LOG_LEVEL` sets what is written (debug, info, warn, error).
  */
 export function openLog(level: string | undefined): Log {
   const known = level !== undefined && level in pino.levels.values ? level : "info";
@@ -15,6 +16,6 @@ export function openLog(level: string | undefined): Log {
       formatters: { level: (label) => ({ level: label }) },
       serializers: { error: pino.stdSerializers.err },
     },
-    pino.destination({ dest: 2, sync: true }),
+    openLogSink(process.stderr.fd),
   );
 }

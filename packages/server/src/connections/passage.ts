@@ -15,7 +15,7 @@ export type Passage = {
   admission(
     connection: Pick<Connection, "profileId" | "ipv4" | "ipv6" | "properties" | "group">,
   ): Omit<Admission, "kind">;
-  /** The machine lets this client's packets through, and nobody else's from its address. Errors: `network-failed`. */
+  /** The machine lets this client's packets through, and nobody else's from its address. Errors: `network-failed`, `too-busy`. */
   open(connection: Connection): Promise<void>;
   close(connectionId: string): Promise<void>;
   /** After an attach: exactly those who are connected there are let through. */

@@ -19,7 +19,7 @@ export interface Network {
   start(options: { profiles: readonly NetworkProfile[]; clients: readonly NetworkClient[] }): Promise<void>;
   /**
    * Nothing passes before it resolves.
-   * @throws SallyportError `network-failed`; then nothing of it stays
+   * @throws SallyportError `network-failed`, or `too-busy` where too many wait before it; then nothing of it stays
    */
   admit(client: NetworkClient): Promise<void>;
   /** Nothing passes once it resolves. Never rejects: what cannot be undone now is when the next change is made. */

@@ -25,7 +25,9 @@ export class PendingCall {
     this.result = new Promise((resolve) => {
       this.#resolve = resolve;
     });
-    this.#deadline = setTimeout(() => options.onDeadline(this), call.deadlineMs);
+    // Where we ourselves were held up, the answer may be there already, and is read before this is called.
+    const late = () => setImmediate(() => void (this.#resolve !== undefined && options.onDeadline(this)));
+    this.#deadline = setTimeout(late, call.deadlineMs);
   }
 
   /** Until nobody waits for it any more. */

@@ -133,7 +133,9 @@ export class Clients {
     const known = this.#attaching ? undefined : this.#table.byKey(tunnel.key);
     if (known?.state !== "asked" || known.kid === undefined || this.#options.pendingAuth?.() === false) return;
     if (waitMs <= longestSilentWaitMs || !known.abilities.authPendingKeyword) return;
-    await this.#options.send([pendingAuth({ cid: known.cid, kid: known.kid }, waitMs / 1_000)]);
+    // It replaces the time the client would wait anyway, also by a shorter one.
+    const seconds = Math.max(waitMs / 1_000, handWindowSeconds);
+    await this.#options.send([pendingAuth({ cid: known.cid, kid: known.kid }, seconds)]);
   }
 
   async disconnect(tunnel: Tunnel, options: { mayReturn: boolean; clientReason: string | null }): Promise<void> {

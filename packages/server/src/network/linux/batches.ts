@@ -4,6 +4,13 @@ import { setTimeout as wait } from "node:timers/promises";
 const shareOfTime = 4;
 const longestPauseMs = 250;
 
+/** It was never begun: more came than could be done in time. */
+export class WaitedTooLong extends Error {
+  constructor() {
+    super("too many changes of the network waited before it");
+  }
+}
+
 type Waiting<Item> = { item: Item; until: number; resolve: (fault: Error | null) => void };
 
 /**
@@ -54,8 +61,7 @@ export class Batches<Item> {
       this.#begun = performance.now();
       const taken = this.#waiting.splice(0, this.#most);
       const fresh = taken.filter(({ until }) => performance.now() <= until);
-      for (const stale of taken.filter((one) => !fresh.includes(one)))
-        stale.resolve(new Error("it waited for too long"));
+      for (const stale of taken.filter((one) => !fresh.includes(one))) stale.resolve(new WaitedTooLong());
       const outcomes = await this.#outcomes(fresh.map(({ item }) => item));
       this.#lastTookMs = performance.now() - this.#begun;
       for (const [i, { resolve }] of fresh.entries()) resolve(outcomes[i] ?? null);

@@ -2,7 +2,7 @@ import { type AddressRange, gatewayOf } from "../../core/address-range.ts";
 import { SallyportError } from "../../core/errors.ts";
 import type { Log } from "../../core/log.ts";
 import type { Network, NetworkClient, NetworkProfile } from "../network.ts";
-import { Batches } from "./batches.ts";
+import { Batches, WaitedTooLong } from "./batches.ts";
 import { checkedDeviceName } from "./checked.ts";
 import { inspectForwarding } from "./inspect-forwarding.ts";
 import { createRunProgram, type RunProgram } from "./programs.ts";
@@ -272,5 +272,7 @@ class LinuxNetwork implements Network {
 }
 
 function orThrow(what: string, fault: Error | null): void {
-  if (fault !== null) throw new SallyportError("network-failed", `${what}: ${fault.message}`, { cause: fault });
+  if (fault === null) return;
+  const code = fault instanceof WaitedTooLong ? "too-busy" : "network-failed";
+  throw new SallyportError(code, `${what}: ${fault.message}`, { cause: fault });
 }

@@ -268,6 +268,9 @@ test("a long wait is announced to clients that understand it, and only then", as
   expect(fake.commands.filter((command) => command.startsWith("client-pending"))).toEqual([]);
   await driver.announceWait(first.tunnel, 300_000);
   expect(fake.writes.at(-1)).toBe("client-pending-auth 0 1 X_WAIT: 300\n");
+  // What is announced takes the place of the client's own 60 s.
+  await driver.announceWait(first.tunnel, 56_000);
+  expect(fake.writes.at(-1)).toBe("client-pending-auth 0 1 X_WAIT: 60\n");
 });
 
 test("byte counts come in batches, those of a tunnel that ended do not come late", async () => {
