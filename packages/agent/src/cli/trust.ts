@@ -11,6 +11,9 @@ import { administratorTrust } from "./trust-administrator.ts";
 
 type Values = Readonly<Record<string, unknown>>;
 
+/** A script by its SHA-256, or the beginning of it. */
+export const hashForm = /^[0-9a-f]{8,64}$/i;
+
 /** Shows what servers want to run here and what was agreed to, and changes that. */
 export async function trust(values: Values, around: Surroundings): Promise<void> {
   if (values.administrator) return await administratorTrust(values, around);
@@ -52,7 +55,7 @@ async function allow(hash: string, seen: readonly SeenScripts[], { places, print
     server.scripts.filter((one) => one.sha256.startsWith(hash.toLowerCase())).map((script) => ({ server, script })),
   );
   const [match] = matches;
-  if (!/^[0-9a-fA-F]{8,64}$/.test(hash) || match === undefined)
+  if (!hashForm.test(hash) || match === undefined)
     throw new AgentFailure(
       "failed",
       `No script with the hash ${onOneLine(hash)} was sent.`,
@@ -89,12 +92,16 @@ async function revoke(wanted: string, { places, print }: Surroundings): Promise<
         revoked += 1;
         return [];
       }
-      const kept = Object.entries(server.scripts).filter(([hash]) => wanted.length < 8 || !hash.startsWith(wanted));
+      const isMeant = (hash: string) => hashForm.test(wanted) && hash.startsWith(wanted.toLowerCase());
+      const kept = Object.entries(server.scripts).filter(([hash]) => !isMeant(hash));
       revoked += Object.keys(server.scripts).length - kept.length;
       return [{ ...server, scripts: Object.fromEntries(kept) }];
     }),
   );
-  if (revoked === 0) throw new AgentFailure("failed", `Nothing was agreed to under ${onOneLine(wanted)}.`);
+  if (revoked === 0) {
+    const next = "It takes a hash, or a server's id; `sallyport-agent trust` shows them.";
+    throw new AgentFailure("failed", `Nothing was agreed to under ${onOneLine(wanted)}.`, next);
+  }
   print("agreed no longer: it will be asked again\n");
 }
 

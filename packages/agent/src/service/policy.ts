@@ -20,6 +20,9 @@ export type PolicyServer = {
   scripts: readonly string[];
 };
 
+/** What the owner says to change it. */
+const theirs = "they would: sudo sallyport-agent trust --administrator";
+
 /** Without a policy nothing is allowed. */
 export const nothingAllowed: Policy = { tunnels: [], administratorScripts: "never", servers: [] };
 
@@ -77,8 +80,8 @@ export function checkForOwner(
   offered: { text: string; ticket: string; nonce: string },
 ): OwnersBundle | { refused: string } {
   if (policy.administratorScripts === "never")
-    return { refused: "the machine's owner allows no administrator scripts (policy: administratorScripts)" };
-  let refused = "the machine's owner trusts no server";
+    return { refused: `the machine's owner allows no administrator scripts; ${theirs} --mode ask` };
+  let refused = `the machine's owner trusts no server; ${theirs} --add FILE`;
   for (const server of policy.servers) {
     const checked = verifyBundle(offered.text, { ...server, ticket: offered.ticket, nonce: offered.nonce });
     if ("bundle" in checked) return { bundle: checked.bundle, server };

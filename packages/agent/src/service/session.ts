@@ -43,7 +43,9 @@ export function openServiceSession(terms: ServiceTerms): ServiceSession {
     request: Extract<ServiceRequest, { do: "start-openvpn" | "start-wireguard" }>,
   ): Promise<ServiceAnswer> => {
     if (!(await mayHaveTunnels()))
-      return { error: `the machine's owner does not let ${user} bring tunnels up (policy: tunnels)` };
+      return {
+        error: `the machine's owner does not let ${user} bring tunnels up; they would: sudo sallyport-agent trust --administrator --tunnels NAME,…`,
+      };
     await endTunnel();
     if (request.do === "start-wireguard") {
       // Read here too: what the user's part read is not believed.
