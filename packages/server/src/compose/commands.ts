@@ -133,7 +133,10 @@ export function composeCommands(options: {
       configs: clientConfigs,
       issue,
       endDevice,
-      listeners: () => openVpnListenersOf(options.live()),
+      listeners: () => ({
+        openvpn: openVpnListenersOf(options.live()),
+        wireguard: wireGuardInterfacesOf(options.live()),
+      }),
       disconnect: (userId) =>
         connections.killAll({ userId }, { reason: "admin", detail: "ended by an administrator (DisconnectUser)" }),
       version: `Sallyport ${version}`,
@@ -172,6 +175,12 @@ function openVpnListenersOf(config: Config): { profileId: string; listener: stri
     tunnel.protocol === "openvpn" && tunnel.mode === "managed"
       ? tunnel.listeners.map(({ name }) => ({ profileId: id, listener: name }))
       : [],
+  );
+}
+
+function wireGuardInterfacesOf(config: Config): { profileId: string; listener: string }[] {
+  return config.profiles.flatMap(({ id, tunnel }) =>
+    tunnel.protocol === "wireguard" ? [{ profileId: id, listener: tunnel.interface }] : [],
   );
 }
 

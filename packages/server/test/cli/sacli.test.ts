@@ -156,6 +156,7 @@ test("who is connected is told by daemon, in the columns that the header names",
   expect(rows).toMatchObject([
     { Username: "henry", "Common Name": connection?.connectionId, "Virtual Address": connection?.ipv4 },
   ]);
+  expect(status.wireguard_0).toMatchObject({ client_list: [], routing_table: [] });
   expect(await sacli("--user", "henry", "DisconnectUser")).toEqual([true, {}]);
   expect(await sacli("VPNSummary")).toEqual({ n_clients: 0 });
 });

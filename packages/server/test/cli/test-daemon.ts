@@ -183,10 +183,13 @@ export async function startTestDaemon() {
       endConnections,
       settings,
       ledger: store.ledger,
-      listeners: () => [
-        { profileId: "office", listener: "udp/1194" },
-        { profileId: "office", listener: "tcp/1194" },
-      ],
+      listeners: () => ({
+        openvpn: [
+          { profileId: "office", listener: "udp/1194" },
+          { profileId: "office", listener: "tcp/1194" },
+        ],
+        wireguard: [{ profileId: "mobile", listener: "wg0" }],
+      }),
       lookup,
       configs,
       issue,

@@ -5,7 +5,7 @@ import { SallyportError } from "../../core/errors.ts";
 import type { Ledger } from "../../store/store.ts";
 import { type PropertyRecordsOptions, propertyRecords } from "../access-server/property-records.ts";
 import { isSacliVerb, type SacliVerb, sacliVerbs } from "../access-server/verb-list.ts";
-import { type ListenerName, vpnStatus } from "../access-server/vpn-status.ts";
+import { type ListenerNames, vpnStatus } from "../access-server/vpn-status.ts";
 import { type CommandTable, command } from "../command.ts";
 import { key, name, secret, text } from "../input.ts";
 import { runCommand } from "../run-command.ts";
@@ -35,7 +35,7 @@ export function accessServerCommands(
     /** `config-set`, `config-get`, `config-list` and `config-delete`. */
     settings: CommandTable;
     ledger: Pick<Ledger, "list">;
-    listeners(): readonly ListenerName[];
+    listeners(): ListenerNames;
     configs: Pick<ClientConfigs, "list" | "revoke">;
     issue: IssueConfig;
     lookup: Pick<AccountLookup, "resolve">;
@@ -52,12 +52,13 @@ export function accessServerCommands(
   const setting = async (verb: string, given: object) => await runCommand(deps.settings, `config-${verb}`, given);
   /** Access Server has one VPN: the first OpenVPN profile stands for it. */
   const newFile = async (userId: string, kind: "user-locked" | "auto-login") => {
-    const [first] = deps.listeners();
+    const [first] = deps.listeners().openvpn;
     if (first === undefined) throw new SallyportError("conflict", "there is no OpenVPN profile to issue a file for");
     return (await deps.issue({ userId, profileId: first.profileId, kind })).text;
   };
   const status = () => {
-    const daemons = deps.listeners().map((_, number) => `openvpn_${number}`);
+    const { openvpn, wireguard } = deps.listeners();
+    const daemons = [...openvpn.map((_, n) => `openvpn_${n}`), ...wireguard.map((_, n) => `wireguard_${n}`)];
     const services = ["api", "auth", "log", ...daemons, "user"].sort();
     return { errors: {}, service_status: Object.fromEntries(services.map((service) => [service, "on"])) };
   };
@@ -99,7 +100,11 @@ export function accessServerCommands(
       await records.removePassword(given.user);
       return done;
     },
-    VPNStatus: async () => vpnStatus({ listeners: deps.listeners(), open: await open(), now: new Date() }),
+    async VPNStatus() {
+      const [connections, configs] = await Promise.all([open(), deps.configs.list()]);
+      const seen = new Map(configs.map((config) => [config.id, config]));
+      return vpnStatus({ listeners: deps.listeners(), open: connections, seen, now: new Date() });
+    },
     VPNSummary: async () => ({ n_clients: (await open()).length }),
     async DisconnectUser(given) {
       await deps.disconnect(given.user);
