@@ -45,19 +45,22 @@ export function createLifecycle(options: {
     if (underWay >= options.mostAttempts)
       return refuse(request, { code: "too-busy", reason: "too many attempts are under way" });
     underWay += 1;
+    let attemptId: string | undefined;
     try {
       await driver.announceWait(request.tunnel, await options.longestWaitMs());
       const decision = await pipeline.decide({ ...request, profileId: request.tunnel.profileId });
       if (decision.outcome === "deny") return await refuse(request, decision);
       if (decision.outcome === "challenge") return await ask(request, decision);
-      const { attemptId: attempt, userId: user, authMethod } = decision;
-      log.info({ ...request.tunnel, attempt, user, authMethod, kind: request.kind }, "allowed");
+      const { userId: user, authMethod } = decision;
+      attemptId = decision.attemptId;
+      log.info({ ...request.tunnel, attempt: attemptId, user, authMethod, kind: request.kind }, "allowed");
       if (request.kind === "reauth") return await letStay(request, decision);
       await letIn(request, decision);
     } catch (error) {
       log.error({ ...request.tunnel, error }, "an attempt failed");
       const code = error instanceof SallyportError ? error.code : "internal";
-      await refuse(request, { code, reason: error instanceof Error ? error.message : String(error) });
+      const reason = error instanceof Error ? error.message : String(error);
+      await refuse(request, { code, reason, ...(attemptId !== undefined && { attemptId }) });
     } finally {
       underWay -= 1;
     }

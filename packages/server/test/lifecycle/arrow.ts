@@ -5,6 +5,7 @@ import { Connections } from "../../src/connections/connections.ts";
 import { createPassage } from "../../src/connections/passage.ts";
 import { parseRange } from "../../src/core/address-range.ts";
 import { newId } from "../../src/core/id.ts";
+import type { Properties } from "../../src/core/properties.ts";
 import type { AccessRequest, Tunnel } from "../../src/core/vpn-event.ts";
 import type { Admission, Driver, DriverEvents, Refusal } from "../../src/drivers/driver.ts";
 import { createLifecycle } from "../../src/lifecycle.ts";
@@ -25,7 +26,12 @@ export type Arrow = AsyncDisposable & {
 
 const listener = { profileId: "office", listener: "udp/1194" };
 
-export async function openArrow(options: { range: string }): Promise<Arrow> {
+export async function openArrow(options: {
+  range: string;
+  /** Of everybody who asks. */
+  properties?: Properties;
+  refusedAfterwards?: Parameters<typeof createLifecycle>[0]["refusedAfterwards"];
+}): Promise<Arrow> {
   const directory = await mkdtemp(join(tmpdir(), "arrow-"));
   const store = await openSqlite({ file: join(directory, "sallyport.db") });
   const log = { debug() {}, info() {}, warn() {}, error() {} };
@@ -78,7 +84,7 @@ export async function openArrow(options: { range: string }): Promise<Arrow> {
         userId: username,
         authMethod: "local",
         reason: "played",
-        properties: {},
+        properties: options.properties ?? {},
         group: null,
         save: {},
         session: null,
@@ -92,7 +98,7 @@ export async function openArrow(options: { range: string }): Promise<Arrow> {
     changedMeanwhile: async () => null,
     ticketFor: async () => null,
     keepSession: async () => {},
-    refusedAfterwards: async () => {},
+    refusedAfterwards: options.refusedAfterwards ?? (async () => {}),
     longestWaitMs: async () => 1_000,
     mostAttempts: 10_000,
     log,

@@ -67,9 +67,17 @@ export function readRequest(
       hardwareAddress: clientInfo.IV_HWADDR ?? clientInfo.UV_HWADDR,
       clientInfo,
       ...sessionOf(environment),
-      certificateFields: pick(environment, /^(X509_\d+_|tls_serial_\d+$)/),
+      certificateFields: { ...fingerprints(environment), ...pick(environment, /^(X509_\d+_|tls_serial_\d+$)/) },
     },
   };
+}
+
+/** `X509_<depth>_SHA1` as OpenVPN's own `x509-track SHA1` writes it: without that option it sends the digest in lower case. */
+function fingerprints(environment: ReadonlyMap<string, Buffer>): Record<string, string> {
+  const digests = Object.entries(pick(environment, /^tls_digest_\d+$/));
+  return Object.fromEntries(
+    digests.map(([name, digest]) => [`${name.replace("tls_digest", "X509")}_SHA1`, digest.toUpperCase()]),
+  );
 }
 
 export function readAbilities(event: ClientEvent): ClientAbilities {

@@ -24,7 +24,7 @@ const usual = {
   UV_ASCLI_VER: "3.5.0",
   tls_serial_hex_0: "0a:b9:2e",
   tls_serial_0: "702766",
-  tls_digest_0: "39:75",
+  tls_digest_0: "39:7a",
   X509_0_CN: "alice",
   X509_1_CN: "Lab CA",
   tls_serial_1: "12",
@@ -45,7 +45,13 @@ test("an environment becomes a request with everything scripts and steps need", 
     clientPort: 52_329,
     hardwareAddress: "00:01:02:ab:cd:ef",
     clientInfo: { IV_HWADDR: "00:01:02:ab:cd:ef", IV_PROTO: "990", IV_PLAT: "linux", UV_ASCLI_VER: "3.5.0" },
-    certificateFields: { X509_0_CN: "alice", X509_1_CN: "Lab CA", tls_serial_0: "702766", tls_serial_1: "12" },
+    certificateFields: {
+      X509_0_CN: "alice",
+      X509_1_CN: "Lab CA",
+      X509_0_SHA1: "39:7A",
+      tls_serial_0: "702766",
+      tls_serial_1: "12",
+    },
   });
   expect(password?.reveal()).toBe("se=cret");
   expect(inspect(read, { depth: 9 }) + JSON.stringify(read)).not.toContain("se=cret");
