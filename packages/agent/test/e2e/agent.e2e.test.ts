@@ -239,6 +239,28 @@ describe("scripts", () => {
         ...["admin disconnect uid=0 g=1", `user disconnect uid=${nobody} g=1`],
       ]),
     );
+    // The same over WireGuard, and over a restart of the server.
+    const config = await lab.issue("carol", "mobile");
+    const args = ["--silence-seconds", "6"];
+    const options = { place, directory, environment, prefix, program, args, config, fileName: "mobile.conf" };
+    const overWireGuard = await agentOf({ user: "carol", ...options });
+    await scriptsDone(overWireGuard, 4);
+    expect(await lab.daemon.stop()).toBe(0);
+    await overWireGuard.sees(/Disconnected: the server fell silent/);
+    await scriptsDone(overWireGuard, 8);
+    await lab.daemon.start();
+    await scriptsDone(overWireGuard, 12);
+    expect(await overWireGuard.stop()).toBe(0);
+    const facts = (await recorded()).filter((one) => one.startsWith("eng ")).map((one) => one.replace(/ ip=.*/, ""));
+    const cells = (event: string, known: string) => [
+      `eng linux admin ${event}: uid=0 ${known}`,
+      `eng linux user ${event}: uid=${nobody} ${known}`,
+    ];
+    expect(facts).toEqual([
+      ...[...cells("connect", "n=0 g=0"), ...cells("disconnect", "n=0 g=0")],
+      ...[...cells("connect", "n=1 g=0"), ...cells("disconnect", "n=1 g=1")],
+    ]);
+    expect((await lab.network.processesIn(place)).length).toBe(1);
     await service.end("SIGTERM");
     expect(service.exited()?.status).toBe(0);
   });
