@@ -76,6 +76,13 @@ def fault_of(name, error):
     message = traceback.format_exception_only(type(error), error)[-1].strip()
     if python2.is_python2_import(error):
         message = "%s: %s" % (python2.HINT, message)
+    elif isinstance(error, ModuleNotFoundError) and (error.name or "").split(".")[0] == "pyovpn":
+        message = "%s; of pyovpn there is pyovpn.plugin with SUCCEED and FAIL, and nothing else" % message
+    elif isinstance(error, ModuleNotFoundError):
+        message = "%s; install it for %s, or name the Python of a virtual environment in scripts.python" % (
+            message,
+            sys.executable,
+        )
     return Fault(message, last_line(name, error))
 
 

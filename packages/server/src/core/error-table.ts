@@ -48,7 +48,7 @@ export const errorTable = {
     401,
     "Wrong user name or password.",
     "The auth method did not accept the user name and password.",
-    "Set a new password with `sallyport user password NAME`.",
+    "The reason says what the method said. A local account gets a new password with `sallyport user password NAME`.",
   ),
   "totp-wrong": denial(
     "user",
@@ -166,8 +166,8 @@ export const errorTable = {
     "outage",
     503,
     "The VPN cannot check your sign-in at the moment. Please try again later.",
-    "The backend of the auth method did not answer.",
-    "Check that the backend is up and reachable from this server.",
+    "The auth method could not ask its backend, does not trust it, or is not set up.",
+    "The reason names the server or the setting: mend that, see docs/auth-methods.md.",
   ),
   "too-busy": denial(
     "outage",

@@ -68,7 +68,11 @@ export function attemptCommands(deps: {
       run: async ({ userId }): Promise<AttemptExplained> => {
         await attempts.flush();
         const [found] = await attempts.list({ userId, limit: 1 });
-        if (!found) throw new SallyportError("not-found", `no attempt of ${JSON.stringify(userId)} is recorded`);
+        if (!found)
+          throw new SallyportError(
+            "not-found",
+            `no attempt of ${JSON.stringify(userId)} is recorded; a script may have renamed them, see \`sallyport attempt list\``,
+          );
         return await explained(found);
       },
     }),

@@ -47,7 +47,7 @@ export function told(error: ResultCodeError): string {
     .replace(/ Code: 0x[0-9a-f]+$/, "")
     .replace(/\p{Cc}+/gu, " ")
     .trim();
-  return `${words.slice(0, 200).toWellFormed()} (LDAP result ${error.code})`;
+  return `${words.slice(0, 200).toWellFormed()} (LDAP result ${error.code})`.trimStart();
 }
 
 export const isRefusal = (error: unknown): error is ResultCodeError => error instanceof ResultCodeError;

@@ -77,7 +77,13 @@ describe("a script that cannot be loaded", () => {
     ["does not parse", "x = 1\ny = (2\n", /SyntaxError: '\(' was never closed/, 2],
     ["fails when it is run", "import json\n\njson.loads('nonsense')\n", /JSONDecodeError: Expecting value/, 3],
     ["fails in a function that it calls", "def f():\n    1 / 0\nf()\n", /ZeroDivisionError/, 2],
-    ["needs a module that is not there", "\nimport no_such_module\n", /No module named 'no_such_module'/, 2],
+    [
+      "needs a module that is not there",
+      "\nimport no_such_module\n",
+      /No module named 'no_such_module'; install it for .*python.*scripts\.python/,
+      2,
+    ],
+    ["asks more of pyovpn", "import pyovpn.util\n", /there is pyovpn\.plugin with SUCCEED and FAIL/, 1],
     ["ends Python", "import sys\nsys.exit(3)\n", /SystemExit: 3/, 2],
     [
       "has no entry",
