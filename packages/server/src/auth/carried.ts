@@ -1,7 +1,7 @@
 import type { PendingChallenge } from "../store/store.ts";
 import type { Findings } from "./step.ts";
 
-/** What a question keeps of its attempt, so that the round with the answer does not begin anew. No secrets. */
+/** What a question keeps of its attempt, so that the round with the answer does not begin anew. Scripts may keep secrets. */
 type Carried = {
   step: string;
   resume: unknown;

@@ -96,7 +96,7 @@ export type PendingChallenge = {
   /** The device's certificate; null where there is none. */
   serial: string | null;
   expiresAt: string;
-  /** What the pipeline needs to go on; plain JSON without secrets. */
+  /** What the pipeline needs to go on; plain JSON. A script may have put a password into it: `sealedStore` keeps it sealed. */
   carried: Record<string, unknown>;
 };
 
@@ -155,7 +155,8 @@ export interface Ledger {
   /**
    * Ends (`replaced`) whatever this user and device (`connectionId`) had in this profile and takes the addresses.
    * The replaced connections end even where the reservation is refused; their addresses stay held until released.
-   * Where one of them is by a newer attempt, it stays, and this one is refused (`connection-ended`).
+   * Where the device has, or was let in and had, one by a newer attempt, nothing ends, and this one is refused
+   * (`connection-ended`).
    * Addresses of a range go round: a freed one is not handed out again before the others.
    */
   reserve(reservation: Reservation): Promise<Reserved>;
