@@ -5,6 +5,7 @@ import type { Allow, Challenge, Decision, Deny } from "../core/decision.ts";
 import { clientReasonOf, SallyportError } from "../core/errors.ts";
 import { newId } from "../core/id.ts";
 import { maskSecrets } from "../core/properties.ts";
+import type { VpnSession } from "../core/session.ts";
 import type { ChallengeStore } from "../store/store.ts";
 import { carry } from "./carried.ts";
 import type { AuthRequest, Findings, Step, StepOutcome } from "./step.ts";
@@ -21,6 +22,8 @@ const radiusClass = 25;
 export function createPipeline(options: {
   steps: readonly Step[];
   challenges: Pick<ChallengeStore, "put">;
+  /** How long a session lasts where `prop_expire` is not set, in seconds; 0: it does not expire. */
+  usualSessionSeconds: () => Promise<number>;
   /** `given`: the name as it was typed, and whether an answer to a question was judged. */
   record: (attempt: AttemptRecord, given: { username: string | undefined; answer: boolean }) => void;
   /** A fault of ours, with the attempt it struck; the person only learns that something went wrong. */
@@ -58,7 +61,8 @@ export function createPipeline(options: {
   };
 
   async function decisionOf(attemptId: string, findings: Findings, end: Ending | undefined): Promise<Decision> {
-    if (end === undefined) return allow(attemptId, findings);
+    if (end === undefined)
+      return allow(attemptId, findings, await sessionToKeep(findings, options.usualSessionSeconds));
     if (end.outcome === "denied") return deny(attemptId, findings, end);
     return await ask(attemptId, findings, end);
   }
@@ -136,12 +140,11 @@ function deny(attemptId: string, findings: Findings, denial: Extract<StepOutcome
   };
 }
 
-function allow(attemptId: string, findings: Findings): Allow | Deny {
+function allow(attemptId: string, findings: Findings, session: VpnSession | null): Allow | Deny {
   const { userId, method, methodReason, properties, group, save } = findings;
   if (userId === null || method === null) {
     return deny(attemptId, findings, faultOutcome("decision", new Error("no step established who this is")));
   }
-  const session = sessionToKeep(findings);
   const { resumedSession } = findings;
   const radiusClasses = findings.info.radius_reply?.[radiusClass];
   return {

@@ -2,6 +2,7 @@ import { reportWithoutEffect } from "../accounts/without-effect.ts";
 import type { LockOut } from "../auth/lock-out.ts";
 import type { Method } from "../auth/methods/method.ts";
 import { createPipeline, type Pipeline } from "../auth/pipeline.ts";
+import { sessionLifetime } from "../auth/session-lifetime.ts";
 import { checkAccount } from "../auth/steps/check-account.ts";
 import { checkCertificate } from "../auth/steps/check-certificate.ts";
 import { checkDevice } from "../auth/steps/check-device.ts";
@@ -64,6 +65,7 @@ export function composePipeline(options: {
       limitDevices({ devices: store.devices, most: options.mostDevices }),
     ],
     challenges: store.challenges,
+    usualSessionSeconds: sessionLifetime(store.settings),
     record: (attempt, given) => {
       store.attempts.record(attempt);
       lockOut.observe(attempt, given);

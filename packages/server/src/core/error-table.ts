@@ -223,7 +223,7 @@ export const errorTable = {
     401,
     "Your session has expired. Please sign in again.",
     "The session's token is not known, expired, or was ended.",
-    "Nothing: the user signs in again. How long a session lasts is prop_expire.",
+    "Nothing: the user signs in again. How long a session lasts is prop_expire, or the setting vpn.server.session_expire.",
   ),
   "challenge-unsupported": denial(
     "policy",

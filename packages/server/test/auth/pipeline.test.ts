@@ -42,6 +42,7 @@ type Options = {
   script?: (input: PostAuthInput, context?: PostAuthContext) => Partial<PostAuthVerdict>;
   methods?: Method[];
   sessions?: Record<string, VpnSession>;
+  usualSessionSeconds?: number;
 };
 
 const yes = (input: PostAuthInput): PostAuthVerdict => ({
@@ -124,6 +125,7 @@ function pipeline(options: Options) {
       placeInGroup({ accounts }),
     ],
     challenges,
+    usualSessionSeconds: async () => options.usualSessionSeconds ?? 0,
     record: (attempt) => attempts.push(attempt),
     onFault: (_attempt, _step, error) => faults.push(error),
   });
@@ -328,6 +330,7 @@ describe("the auth pipeline", () => {
     const broken = createPipeline({
       steps: [{ name: "broken", run: () => Promise.reject(new Error("secret path /etc")) }],
       challenges: { put: async () => {} },
+      usualSessionSeconds: async () => 0,
       record: (attempt) => attempts.push(attempt),
       onFault: () => {},
     });
@@ -343,6 +346,7 @@ describe("the auth pipeline", () => {
     const { decide } = createPipeline({
       steps: [{ name: "x", run: () => Promise.reject(down) }],
       challenges: { put: async () => {} },
+      usualSessionSeconds: async () => 0,
       record: () => {},
       onFault: () => {},
     });
@@ -526,9 +530,10 @@ describe("a sign-in by browser", () => {
 describe("a session", () => {
   async function begun(
     properties: Properties = {},
+    usualSessionSeconds = 0,
   ): Promise<{ session: VpnSession; sessions: Record<string, VpnSession> }> {
     const users = { alice: { password: "right", properties } };
-    const { decide } = pipeline({ users, script: () => ({ states: { mfa: "done" } }) });
+    const { decide } = pipeline({ users, usualSessionSeconds, script: () => ({ states: { mfa: "done" } }) });
     const decision = await decide(request({ session: { id: "daemon-1", state: "initial" } }));
     if (decision.outcome !== "allow" || decision.session === null) throw new Error("no session was begun");
     return { session: decision.session, sessions: { [decision.session.id]: decision.session } };
@@ -571,6 +576,17 @@ describe("a session", () => {
     expect(Date.parse(session.expiresAt ?? "") - Date.parse(session.createdAt)).toBe(3_600_000);
     const decision = await pipeline({ sessions }).decide(request(token));
     expect(decision).toMatchObject({ session: { createdAt: session.createdAt, expiresAt: session.expiresAt } });
+  });
+
+  it.each<[Properties, number, number | null]>([
+    [{}, 7200, 7_200_000],
+    [{}, 0, null],
+    [{ prop_expire: "60" }, 7200, 60_000],
+    [{ prop_expire: "0" }, 7200, null],
+  ])("where prop_expire is %j and the setting %d lasts %j ms", async (properties, usual, expected) => {
+    const { session } = await begun(properties, usual);
+    const { createdAt, expiresAt } = session;
+    expect(expiresAt && Date.parse(expiresAt) - Date.parse(createdAt)).toBe(expected);
   });
 
   it.each([

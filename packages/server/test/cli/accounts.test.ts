@@ -201,6 +201,11 @@ test("settings are kept under Access Server's names; a wrong method is refused, 
   expect((await daemon.run(["config", "set", "auth.module.type", "magic"])).stderr).toContain(
     "must be one of local, pam",
   );
+  expect((await daemon.run(["config", "set", "vpn.server.session_expire", "1h"])).stderr).toContain(
+    "number of seconds",
+  );
+  await daemon.json(["config", "set", "vpn.server.session_expire", "28800"]);
+  await daemon.json(["config", "delete", "vpn.server.session_expire"]);
   await daemon.json(["config", "delete", "auth.module.type"]);
   expect((await daemon.run(["config", "get", "auth.module.type"])).stderr).toContain("not-found");
   expect(await daemon.run(["config", "set", "auth.module.type"])).toMatchObject({ status: 2 });

@@ -93,6 +93,7 @@ async function attempt(user: string, changes: { info?: object; answered?: boolea
   const pipeline = createPipeline({
     steps: [password, resumed, method, terms, runPostAuth({ postAuth: gate, accounts: lookup })],
     challenges: daemon.store.challenges,
+    usualSessionSeconds: async () => 0,
     record: (record) => daemon.store.attempts.record(record),
     onFault: (_id, _step, error) => {
       throw error;

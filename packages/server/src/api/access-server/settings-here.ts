@@ -4,6 +4,7 @@ const known = [
   /^auth\.(ldap|radius|pam|saml|local)\.\d+\./,
   /^vpn\.client\.(app_verify|admin_scripts)$/,
   /^vpn\.server\.google_auth\.enable$/,
+  /^vpn\.server\.session_expire$/,
 ];
 
 /** Where what others said is said here. */

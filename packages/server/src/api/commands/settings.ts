@@ -1,5 +1,6 @@
 import { parseAppVerify } from "@sallyport/protocol";
 import { z } from "zod";
+import { isSessionLifetime, sessionLifetimeKey } from "../../auth/session-lifetime.ts";
 import { authMethods } from "../../core/credentials.ts";
 import { SallyportError } from "../../core/errors.ts";
 import { maskSettings, readSettings } from "../../post-auth/script-settings.ts";
@@ -121,6 +122,9 @@ export function checkSetting(key: string, value: string): void {
   const values = Object.hasOwn(allowed, key) ? allowed[key] : undefined;
   if (values && !values.includes(value)) {
     throw new SallyportError("invalid-input", `${key} must be one of ${values.join(", ")}`);
+  }
+  if (key === sessionLifetimeKey && !isSessionLifetime(value)) {
+    throw new SallyportError("invalid-input", `${key} must be a number of seconds; 0 for sessions that do not expire`);
   }
   if (key === "vpn.client.app_verify") checkAppVerify(value);
 }

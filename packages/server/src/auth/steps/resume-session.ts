@@ -40,8 +40,14 @@ export function resumeSession(options: { sessions: Pick<SessionStore, "get"> }):
   };
 }
 
-/** What is to be kept of a session so that it need not sign in again: the new one, or the resumed one with new states. */
-export function sessionToKeep(findings: Findings): VpnSession | null {
+/**
+ * What is to be kept of a session so that it need not sign in again: the new one, or the resumed one with new states.
+ * `usualSeconds`: how long it lasts for whom `prop_expire` is not set; 0: it does not expire.
+ */
+export async function sessionToKeep(
+  findings: Findings,
+  usualSeconds: () => Promise<number>,
+): Promise<VpnSession | null> {
   const { request, userId, states, resumedSession, properties, credentials, method, at } = findings;
   const { session, certificate, profileId } = request;
   // After a question that refused the tunnel the daemon has another name for it; it lasts no longer for that.
@@ -50,7 +56,7 @@ export function sessionToKeep(findings: Findings): VpnSession | null {
   }
   if (session === undefined || !certificate || profileId === null || userId === null || method === "autologin")
     return null;
-  const lifetimeSeconds = Number(properties.prop_expire ?? 0);
+  const lifetimeSeconds = Number(properties.prop_expire ?? (await usualSeconds()));
   return {
     id: sessionId(session.id),
     userId,

@@ -97,6 +97,7 @@ async function someone({ properties, usually, method, signedInBy, script }: Opti
       runPostAuth({ postAuth, accounts }),
     ],
     challenges: store.challenges,
+    usualSessionSeconds: async () => 0,
     record: (attempt) => attempts.push(attempt),
     onFault: (_attempt, step, error) => {
       throw new Error(`${step} failed`, { cause: error });
