@@ -241,7 +241,7 @@ export class Connections {
 
   /** A fixed address that this same user's older tunnel still holds is worth a short wait: that tunnel was just ended. */
   async #releasedSoon(reserved: Extract<Reserved, { refused: ErrorCode }>, userId: string): Promise<boolean> {
-    if (reserved.heldBy === null) return false;
+    if (reserved.heldBy === null || reserved.refused !== "address-in-use") return false;
     const holder = await this.#options.ledger.get(reserved.heldBy);
     if (holder === undefined) return true;
     if (holder.userId !== userId || holder.state !== "ended") return false;

@@ -63,7 +63,7 @@ export function refusalText({ refused, heldBy }: Extract<Reserved, { refused: Er
     case "too-many-connections":
       return "the user has as many connections as prop_max_connections allows";
     case "connection-ended":
-      return `the device came back meanwhile, and is connected as ${heldBy ?? "(unknown)"}`;
+      return `the device came back meanwhile, as connection ${heldBy ?? "(unknown)"}`;
     default:
       return "every address of the range is held";
   }

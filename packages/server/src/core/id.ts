@@ -10,7 +10,7 @@ export function newId(now: number = Date.now()): string {
   return [hex.slice(0, 8), hex.slice(8, 12), hex.slice(12, 16), hex.slice(16, 20), hex.slice(20)].join("-");
 }
 
-/** The part of an id that says when it was made, to the millisecond; it sorts as text. */
-export function idTime(id: string): string {
-  return id.slice(0, 13);
+/** When an id was made, to the millisecond. */
+export function idTime(id: string): Date {
+  return new Date(Number.parseInt(id.slice(0, 8) + id.slice(9, 13), 16));
 }

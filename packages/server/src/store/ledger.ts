@@ -85,10 +85,10 @@ export function ledger({ query, transaction }: Database): Ledger {
 
 async function reserve(trx: Transaction<Tables>, reservation: Reservation): Promise<Reserved> {
   const { connection, mostConnections } = reservation;
+  // An attempt that was kept waiting while its device came back by another one is over, even if that one has left again.
+  const newer = await byNewerAttempt(trx, connection);
+  if (newer !== undefined) return { refused: "connection-ended", heldBy: newer, replaced: [] };
   const others = await openOfDevice(trx, connection);
-  // An attempt that was kept waiting while its device came back by another one is over, whatever became of it.
-  const newer = others.find(({ attempt_id }) => idTime(attempt_id) > idTime(connection.attemptId));
-  if (newer !== undefined) return { refused: "connection-ended", heldBy: newer.id, replaced: [] };
   const replaced = await endReplaced(trx, others, reservation);
   if (mostConnections !== null && (await openConnections(trx, connection.userId)) >= mostConnections) {
     return { refused: "too-many-connections", heldBy: null, replaced };
@@ -116,14 +116,30 @@ async function openConnections(trx: Transaction<Tables>, userId: string): Promis
   return Number(count);
 }
 
+/** What the same user and device has, or had, in this profile by an attempt that began after this one. */
+async function byNewerAttempt(trx: Transaction<Tables>, by: Reservation["connection"]): Promise<string | undefined> {
+  const [began, now] = [idTime(by.attemptId), new Date()];
+  const since = await trx
+    .selectFrom("connections")
+    .select(["id", "attempt_id"])
+    .where("user_id", "=", by.userId)
+    .where("profile_id", "=", by.profileId)
+    .where("connection_id", "=", by.connectionId)
+    .where("reserved_at", ">=", began.toISOString())
+    .where((eb) => eb.or([eb("ended_at", "is", null), eb("admitted_at", "is not", null)]))
+    .execute();
+  // One of the future is by a clock that was put back since, and may be older.
+  return since.find((one) => idTime(one.attempt_id) > began && idTime(one.attempt_id) <= now)?.id;
+}
+
 /** What the same user and device has in this profile, oldest first. */
 async function openOfDevice(
   trx: Transaction<Tables>,
   by: Pick<Connection, "userId" | "connectionId" | "profileId">,
-): Promise<Pick<ConnectionTable, "id" | "attempt_id">[]> {
+): Promise<Pick<ConnectionTable, "id">[]> {
   const open = await trx
     .selectFrom("connections")
-    .select(["id", "attempt_id", "reserved_at"])
+    .select(["id", "reserved_at"])
     .where("user_id", "=", by.userId)
     .where("connection_id", "=", by.connectionId)
     .where("profile_id", "=", by.profileId)

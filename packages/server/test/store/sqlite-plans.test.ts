@@ -19,7 +19,7 @@ const reads =
 const primaryKeys = /^sqlite_autoindex_\w+_1$/;
 
 /** What a reservation needs, where an operation begins with one. */
-const reserving = ["connections_by_live_device"];
+const reserving = ["connections_by_live_device", "connections_by_user_profile"];
 
 type Operation = [name: string, work: (store: Store, connection: string) => Promise<unknown>, indexes: string[]];
 
@@ -31,7 +31,7 @@ const operations: Operation[] = [
       for (let i = 0; i < 7; i++) await store.ledger.reserve(aReservation({ reservedAt: at(i) }, wishes));
       await store.ledger.reserve(aReservation({}, { ipv4: { fixed: "10.42.0.2" } }));
     },
-    ["connections_by_live_device", "addresses_by_place"],
+    [...reserving, "addresses_by_place"],
   ],
   [
     "a reservation that replaces a connection",
@@ -39,19 +39,15 @@ const operations: Operation[] = [
       await admitted(store, { connectionId: "laptop" }, { observers: ["siem"] });
       await store.ledger.reserve(aReservation({ connectionId: "laptop" }, { subscribers: ["siem"] }));
     },
-    ["connections_by_live_device", "addresses_by_connection", "addresses_by_place", "deliveries_2"],
+    [...reserving, "addresses_by_connection", "addresses_by_place", "deliveries_2"],
   ],
   [
     "a reservation of somebody who has too many",
     (store) => store.ledger.reserve(aReservation({}, { mostConnections: 0 })),
-    ["connections_by_live_device"],
+    reserving,
   ],
   ["telling a veto hook", (store, id) => tell(store, id), []],
-  [
-    "an admission",
-    (store) => admitted(store, {}, { observers: ["siem"], wishes: { ipv4: null } }),
-    ["connections_by_live_device"],
-  ],
+  ["an admission", (store) => admitted(store, {}, { observers: ["siem"], wishes: { ipv4: null } }), reserving],
   ["establishing", (store, id) => store.ledger.established(id, at(1)), []],
   ["renaming", (store, id) => store.ledger.rename(id, "8"), []],
   ["byte counts", (store, id) => store.ledger.traffic([{ id, bytesIn: 1, bytesOut: 1 }]), []],
@@ -174,7 +170,7 @@ const operations: Operation[] = [
       }
     },
     [
-      "connections_by_live_device",
+      ...reserving,
       "addresses_by_connection",
 
       "deliveries_2",

@@ -195,6 +195,7 @@ export function ledgerSuite(open: OpenStore): void {
 
   describe("the same user and device coming back", () => {
     const device = { userId: "alice", connectionId: "laptop" };
+    const now = () => new Date().toISOString();
 
     test("ends what it had in this profile as replaced, and keeps the old addresses held until they are released", () =>
       withStore(open, async (store) => {
@@ -215,10 +216,39 @@ export function ledgerSuite(open: OpenStore): void {
     test("ends nothing by an attempt that was kept waiting while the device came back by a newer one", () =>
       withStore(open, async (store) => {
         const [early, late] = [newId(Date.now() - 5_000), newId()];
-        const present = await admitted(store, { ...device, attemptId: late });
+        const present = await admitted(store, { ...device, attemptId: late, reservedAt: now() });
         const again = await store.ledger.reserve(aReservation({ ...device, attemptId: early }));
         expect(again).toEqual({ refused: "connection-ended", heldBy: present.id, replaced: [] });
         expect((await store.ledger.get(present.id))?.state).toBe("admitted");
+      }));
+
+    test("lets in no attempt that was kept waiting while the device came by a newer one and left again", () =>
+      withStore(open, async (store) => {
+        const [early, late] = [newId(Date.now() - 5_000), newId(Date.now() - 2_000)];
+        const gone = await admitted(store, { ...device, attemptId: late, reservedAt: now() });
+        await store.ledger.end(gone.id, anEnd({ release: true }));
+        const again = await store.ledger.reserve(aReservation({ ...device, attemptId: early }));
+        expect(again).toEqual({ refused: "connection-ended", heldBy: gone.id, replaced: [] });
+        // Whoever begins now comes in, and so does another device of the same user.
+        expect(await store.ledger.reserve(aReservation({ ...device, attemptId: newId() }))).toHaveProperty(
+          "connection",
+        );
+        const other = { ...device, connectionId: "another device", attemptId: early };
+        expect(await store.ledger.reserve(aReservation(other))).toHaveProperty("connection");
+      }));
+
+    test("does not take for newer what never came in, or what a clock that was put back since says", () =>
+      withStore(open, async (store) => {
+        const early = newId(Date.now() - 5_000);
+        const refused = granted(
+          await store.ledger.reserve(aReservation({ ...device, attemptId: newId(), reservedAt: now() })),
+        );
+        await store.ledger.end(refused.id, anEnd({ release: true, reason: "rejected" }));
+        const hence = Date.now() + 3_600_000;
+        const reservedAt = new Date(hence).toISOString();
+        const future = await admitted(store, { ...device, attemptId: newId(hence), reservedAt });
+        const again = await store.ledger.reserve(aReservation({ ...device, attemptId: early }));
+        expect(again).toMatchObject({ connection: { attemptId: early }, replaced: [{ id: future.id }] });
       }));
 
     test("is refused its fixed address while the old tunnel holds it, and gets it after the release", () =>
