@@ -2,6 +2,7 @@ import { setTimeout as pause } from "node:timers/promises";
 import type { AddressRange } from "../../core/address-range.ts";
 import { SallyportError } from "../../core/errors.ts";
 import type { Log } from "../../core/log.ts";
+import { boundLog } from "../daemon-log.ts";
 import type { DriverEvents } from "../driver.ts";
 import { endProcess, isRunning } from "../running-process.ts";
 import { attach } from "./attach.ts";
@@ -10,9 +11,8 @@ import type { Command } from "./commands.ts";
 import type { ListenerStatus } from "./listener-status.ts";
 import type { ManagementConnection, Reply, SendTerms } from "./management.ts";
 import {
-  boundLog,
   findServers,
-  lastWords,
+  lastWordsOf,
   listenerFiles,
   makeListenerDirectory,
   markAttached,
@@ -128,7 +128,9 @@ export class Listener {
 
   async #run(clients: Clients, events: DriverEvents, settled: () => void): Promise<void> {
     const bounding = setInterval(() => {
-      boundLog(this.#options.directory).catch((error: unknown) => this.#log.warn({ error }, "a log could not be cut"));
+      boundLog(listenerFiles(this.#options.directory).log).catch((error: unknown) =>
+        this.#log.warn({ error }, "a log could not be cut"),
+      );
     }, boundLogEveryMs);
     for (let failures = 0; this.#stopHow === undefined; ) {
       const startedAt = Date.now();
@@ -136,7 +138,7 @@ export class Listener {
         const server = await this.#server();
         await this.#serve(server, clients, events, settled);
         if (this.#stopHow === undefined) {
-          this.#log.error({ ...this.#where, pid: server.pid }, await lastWords(this.#options.directory));
+          this.#log.error({ ...this.#where, pid: server.pid }, await lastWordsOf(this.#options.directory));
         }
       } catch (error) {
         this.#log.error({ ...this.#where, error }, "openvpn could not be started");

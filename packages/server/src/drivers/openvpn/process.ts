@@ -1,28 +1,15 @@
 import { spawn } from "node:child_process";
 import { constants, type Dirent } from "node:fs";
-import {
-  chmod,
-  copyFile,
-  mkdir,
-  open,
-  readdir,
-  readFile,
-  rename,
-  rm,
-  stat,
-  truncate,
-  writeFile,
-} from "node:fs/promises";
+import { chmod, mkdir, open, readdir, readFile, rename, rm, stat, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { SallyportError } from "../../core/errors.ts";
+import { lastWords } from "../daemon-log.ts";
 import { type ProcessIdentity, startTimeOf } from "../running-process.ts";
 
 /** An openvpn of one listener. The fingerprint is that of the configuration it was started with. */
 export type ServerProcess = ProcessIdentity & { fingerprint: string };
 
 const configName = /^server-([0-9a-f]{16})\.conf$/;
-const mostLogBytes = 16 * 1024 * 1024;
-const mostTailBytes = 4_096;
 
 /** The files of one listener, all in a directory that only its owner may enter: the socket lets in whoever reaches it. */
 export function listenerFiles(directory: string) {
@@ -98,7 +85,7 @@ export async function startServer(options: {
       );
     });
     const startTime = await startTimeOf(pid);
-    if (startTime === undefined) throw new SallyportError("driver-failed", await lastWords(directory));
+    if (startTime === undefined) throw new SallyportError("driver-failed", await lastWordsOf(directory));
     return { pid, startTime, fingerprint };
   } finally {
     await log.close();
@@ -113,25 +100,7 @@ async function removeOldConfigs(directory: string, present: string): Promise<voi
   }
 }
 
-/** The end of its log, for whoever has to mend why it does not run. */
-export async function lastWords(directory: string): Promise<string> {
-  const { log } = listenerFiles(directory);
-  const text = await readFile(log, "utf8").catch(() => "");
-  const lines = text.slice(-mostTailBytes).split("\n").filter(Boolean).slice(-3);
-  return `openvpn ended; its log ${log} ends with: ${lines.join(" | ") || "(nothing)"}`;
-}
-
-/** Keeps the log and one older part of it, each within a bound. The server appends, so it may be cut while it writes. */
-export async function boundLog(directory: string): Promise<void> {
-  const { log } = listenerFiles(directory);
-  const size = await stat(log).then(
-    (found) => found.size,
-    () => 0,
-  );
-  if (size < mostLogBytes) return;
-  await copyFile(log, `${log}.1`);
-  await truncate(log);
-}
+export const lastWordsOf = (directory: string) => lastWords({ program: "openvpn", log: listenerFiles(directory).log });
 
 /** Remembers which process was attached, so that after our own end it is known to be the same one. */
 export async function markAttached(directory: string, { pid, startTime }: ProcessIdentity): Promise<void> {

@@ -3,11 +3,11 @@ import { access } from "node:fs/promises";
 import { setTimeout as pause } from "node:timers/promises";
 import { SallyportError } from "../../core/errors.ts";
 import type { Log } from "../../core/log.ts";
+import { createRunProgram } from "../../core/system-program.ts";
 import { endProcess, type ProcessIdentity } from "../running-process.ts";
 import type { Device } from "./device.ts";
 import { kindOf } from "./interface-state.ts";
 import { publicKeyOf } from "./keys.ts";
-import { run } from "./programs.ts";
 import { createUapiDevice, socketOf } from "./uapi-device.ts";
 import { createWgDevice } from "./wg-device.ts";
 import type { ManagedInterface } from "./wireguard-driver.ts";
@@ -24,6 +24,7 @@ export type UpInterface = {
 const usualMtu = 1_420;
 const graceMs = 8_000;
 const goneEveryMs = 25;
+const run = createRunProgram({ deadlineMs: 20_000 });
 /** wireguard-go makes its interface a moment before its socket, and takes both away one after the other. */
 const settleMs = 2_000;
 
@@ -127,7 +128,7 @@ async function configure(name: string, device: Device, managed: ManagedInterface
     ...here.map((address) => `address replace ${address} dev ${name}${address.includes(":") ? " nodad" : ""}`),
     `link set dev ${name} mtu ${mtu} up`,
   ];
-  const ran = await run("ip", ["-batch", "-"], { input: `${commands.join("\n")}\n` });
+  const ran = await run("ip", ["-batch", "-"], `${commands.join("\n")}\n`);
   if (!ran.ok) throw new SallyportError("driver-failed", `the interface ${name} could not be set up: ${ran.stderr}`);
 }
 

@@ -2,6 +2,7 @@ import { setTimeout as pause } from "node:timers/promises";
 import { SallyportError } from "../../core/errors.ts";
 import type { Log } from "../../core/log.ts";
 import type { Tunnel } from "../../core/vpn-event.ts";
+import { boundLog } from "../daemon-log.ts";
 import type { Admission, DriverEvents, Question, Refusal } from "../driver.ts";
 import { bringUp, findForeign, takeDown, type UpInterface } from "./bring-up.ts";
 import { identityOf } from "./interface-state.ts";
@@ -16,7 +17,7 @@ import type {
   WireGuardInterface,
   WireGuardRequest,
 } from "./wireguard-driver.ts";
-import { boundLog, lastWords } from "./wireguard-go.ts";
+import { lastWordsOf, logOf } from "./wireguard-go.ts";
 
 const usualPollMs = 30_000;
 /** Handshakes come without notice: their interface is read so often, but never more than a twentieth of the time. */
@@ -202,14 +203,14 @@ export class Listener {
       await this.#pause(Math.max(0, Math.min(pulseMs, nextLook - Date.now())));
       if (this.#stopHow !== undefined) return;
       if ((await identityOf(name)) !== identity) {
-        const why = mode.kind === "managed" ? await lastWords(directory) : "the interface went away or was made anew";
+        const why = mode.kind === "managed" ? await lastWordsOf(directory) : "the interface went away or was made anew";
         this.#log.error({ ...this.#where }, why);
         return;
       }
       const now = Date.now();
       if (now >= nextBound && mode.kind === "managed") {
         nextBound = now + boundLogEveryMs;
-        await boundLog(directory).catch((error: unknown) => this.#log.warn({ error }, "a log could not be cut"));
+        await boundLog(logOf(directory)).catch((error: unknown) => this.#log.warn({ error }, "a log could not be cut"));
       }
       if (now >= nextInLine) {
         nextInLine = now + synchroniseEveryMs;

@@ -2,6 +2,7 @@ import { rm, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { parseRange } from "../../core/address-range.ts";
 import { SallyportError } from "../../core/errors.ts";
+import { createRunProgram } from "../../core/system-program.ts";
 import {
   canonicalEndpoint,
   canonicalRange,
@@ -13,10 +14,10 @@ import {
   type PeerState,
 } from "./device.ts";
 import { isKey, noKey, presharedKeyOf } from "./keys.ts";
-import { run } from "./programs.ts";
 
 /** Public keys on one command line: far below what Linux lets a program have. */
 const peersACommand = 1_000;
+const run = createRunProgram({ deadlineMs: 20_000 });
 
 /**
  * An interface through `wg` of wireguard-tools, which speaks netlink to the kernel's module and the socket's protocol to

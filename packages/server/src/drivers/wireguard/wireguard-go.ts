@@ -1,17 +1,16 @@
 import { spawn } from "node:child_process";
 import { constants } from "node:fs";
-import { chmod, copyFile, mkdir, open, readdir, readFile, readlink, rm, stat, truncate } from "node:fs/promises";
+import { chmod, mkdir, open, readdir, readFile, readlink, rm } from "node:fs/promises";
 import { basename, join } from "node:path";
 import { setTimeout as pause } from "node:timers/promises";
 import { SallyportError } from "../../core/errors.ts";
+import { lastWords } from "../daemon-log.ts";
 import { isRunning, type ProcessIdentity, startTimeOf } from "../running-process.ts";
 import { answersAt, socketDirectory, socketOf } from "./uapi-device.ts";
 
 /** From its start until its socket answers. */
 const startDeadlineMs = 15_000;
 const lookEveryMs = 25;
-const mostLogBytes = 16 * 1024 * 1024;
-const mostTailBytes = 4_096;
 
 export const logOf = (directory: string) => join(directory, "wireguard-go.log");
 
@@ -79,11 +78,11 @@ export async function startWireGuardGo(options: {
       );
     });
     const startTime = await startTimeOf(pid);
-    if (startTime === undefined) throw new SallyportError("driver-failed", await lastWords(directory));
+    if (startTime === undefined) throw new SallyportError("driver-failed", await lastWordsOf(directory));
     const started = { pid, startTime };
     const end = Date.now() + startDeadlineMs;
     while (!(await answersAt(socketPath))) {
-      if (!(await isRunning(started))) throw new SallyportError("driver-failed", await lastWords(directory));
+      if (!(await isRunning(started))) throw new SallyportError("driver-failed", await lastWordsOf(directory));
       if (Date.now() > end) {
         process.kill(pid, "SIGKILL");
         throw new SallyportError("driver-failed", `wireguard-go did not open ${socketPath} in ${startDeadlineMs} ms`);
@@ -96,25 +95,6 @@ export async function startWireGuardGo(options: {
   }
 }
 
-/** The end of its log, for whoever has to mend why it does not run. */
-export async function lastWords(directory: string): Promise<string> {
-  const text = await readFile(logOf(directory), "utf8").catch(() => "");
-  // Its advice to use a kernel's module stands in a frame.
-  const lines = text
-    .slice(-mostTailBytes)
-    .split("\n")
-    .filter((line) => line !== "" && !/^[│┌└]/.test(line));
-  return `wireguard-go ended; its log ${logOf(directory)} ends with: ${lines.slice(-3).join(" | ") || "(nothing)"}`;
-}
-
-/** Keeps the log and one older part of it, each within a bound. wireguard-go appends, so it may be cut while it writes. */
-export async function boundLog(directory: string): Promise<void> {
-  const log = logOf(directory);
-  const size = await stat(log).then(
-    (found) => found.size,
-    () => 0,
-  );
-  if (size < mostLogBytes) return;
-  await copyFile(log, `${log}.1`);
-  await truncate(log);
-}
+/** Its advice to use a kernel's module stands in a frame. */
+export const lastWordsOf = (directory: string) =>
+  lastWords({ program: "wireguard-go", log: logOf(directory), telling: (line) => !/^[│┌└]/.test(line) });

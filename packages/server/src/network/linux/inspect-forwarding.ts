@@ -1,6 +1,6 @@
 import { readFile } from "node:fs/promises";
+import type { RunProgram } from "../../core/system-program.ts";
 import type { NetworkFinding, NetworkProfile } from "../network.ts";
-import type { RunProgram } from "./programs.ts";
 import { forwards } from "./sysctls.ts";
 
 type ForeignChain = { family: string; table: string; chain: string; kind: "firewalld" | "ufw" | "docker" | "other" };

@@ -1,11 +1,11 @@
 import { type AddressRange, gatewayOf } from "../../core/address-range.ts";
 import { SallyportError } from "../../core/errors.ts";
 import type { Log } from "../../core/log.ts";
+import { createRunProgram, type RunProgram } from "../../core/system-program.ts";
 import type { Network, NetworkClient, NetworkProfile } from "../network.ts";
 import { Batches, WaitedTooLong } from "./batches.ts";
 import { checkedDeviceName } from "./checked.ts";
 import { inspectForwarding } from "./inspect-forwarding.ts";
-import { createRunProgram, type RunProgram } from "./programs.ts";
 import { createResidentPrograms } from "./resident.ts";
 import { type RouteLine, Routes } from "./routes.ts";
 import { RuleWriter } from "./rule-writer.ts";

@@ -1,5 +1,5 @@
 import { type ChildProcess, spawn } from "node:child_process";
-import { programEnvironment, type Ran, type RunProgram } from "./programs.ts";
+import { type Ran, type RunProgram, systemEnvironment } from "../../core/system-program.ts";
 
 /** What a run by `RunProgram` is in a program that stays, and how its answer ends. */
 type Manner = {
@@ -54,21 +54,23 @@ export function createResidentPrograms(options: { run: RunProgram; deadlineMs: n
   run: RunProgram;
   close(): void;
 } {
-  const residents = { nft: new Resident(nft, options.deadlineMs), ip: new Resident(ip, options.deadlineMs) };
+  const residents = new Map<string, Resident>();
+  for (const manner of [nft, ip]) residents.set(manner.program, new Resident(manner, options.deadlineMs));
   return {
     async run(program, args, input = "") {
+      const resident = residents.get(program);
       const change = program === "nft" ? args.join(" ") === "-f -" : args.join(" ") === "-force -batch -";
-      if (change && input.length <= longestInput && input.trim() !== "") {
-        const ran = await residents[program].run(input);
+      if (resident && change && input.length <= longestInput && input.trim() !== "") {
+        const ran = await resident.run(input);
         if (ran.ok) return ran;
         // It may be the program that is out of date (`ip` remembers the numbers of devices that were made anew since):
         // a fresh one has the last word. A transaction that failed changed nothing, and routes may be set twice.
-        residents[program].close();
+        resident.close();
       }
       return options.run(program, args, input);
     },
     close() {
-      for (const resident of Object.values(residents)) resident.close();
+      for (const resident of residents.values()) resident.close();
     },
   };
 }
@@ -128,7 +130,7 @@ class Resident {
 
   #start() {
     const { program, args } = this.#manner;
-    const child = spawn(program, args, { env: programEnvironment, stdio: ["pipe", "ignore", "pipe"] });
+    const child = spawn(program, args, { env: systemEnvironment, stdio: ["pipe", "ignore", "pipe"] });
     // That it is gone is seen by its end; nobody waits for it while it has nothing to do.
     child.stdin?.on("error", () => undefined);
     child.on("error", () => undefined);

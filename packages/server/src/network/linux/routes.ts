@@ -1,6 +1,6 @@
+import type { RunProgram } from "../../core/system-program.ts";
 import type { NetworkClient } from "../network.ts";
 import { checkedAddress, checkedDeviceName } from "./checked.ts";
-import type { RunProgram } from "./programs.ts";
 
 /** Marks our routes in the kernel's tables, as other routing programs do with numbers of theirs (rtnetlink(7)). */
 export const routeProtocol = 83;

@@ -1,6 +1,6 @@
 import type { Log } from "../../core/log.ts";
+import type { RunProgram } from "../../core/system-program.ts";
 import type { NetworkClient } from "../network.ts";
-import type { RunProgram } from "./programs.ts";
 import type { Ruleset } from "./ruleset.ts";
 
 /**

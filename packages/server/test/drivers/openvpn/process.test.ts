@@ -1,13 +1,11 @@
 import { spawn } from "node:child_process";
 import { once } from "node:events";
-import { mkdir, mkdtemp, readdir, readFile, rm, stat, truncate, writeFile } from "node:fs/promises";
+import { mkdir, mkdtemp, readdir, readFile, rm, stat, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterEach, beforeEach, expect, test } from "vitest";
 import {
-  boundLog,
   findServers,
-  lastWords,
   makeListenerDirectory,
   markAttached,
   startServer,
@@ -101,23 +99,6 @@ test("a program that is not there says so, and configurations of before are remo
   expect((await readdir(directory)).filter((name) => name.startsWith("server-"))).toEqual([
     `server-${fingerprint}.conf`,
   ]);
-});
-
-test("the log is kept within its bound, with one older part", async () => {
-  const log = join(directory, "openvpn.log");
-  await writeFile(log, "begin\n");
-  await boundLog(directory);
-  expect((await readdir(directory)).includes("openvpn.log.1")).toBe(false);
-  await truncate(log, 17 * 1024 * 1024);
-  await boundLog(directory);
-  expect((await stat(log)).size).toBe(0);
-  expect((await stat(`${log}.1`)).size).toBe(17 * 1024 * 1024);
-});
-
-test("its last words are the end of its log", async () => {
-  expect(await lastWords(directory)).toContain("(nothing)");
-  await writeFile(join(directory, "openvpn.log"), `${"x\n".repeat(10_000)}one\ntwo\nOptions error: three\n`);
-  expect(await lastWords(directory)).toMatch(/ends with: one \| two \| Options error: three$/);
 });
 
 test("which process was attached last is remembered", async () => {

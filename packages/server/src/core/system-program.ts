@@ -3,22 +3,20 @@ import { spawn } from "node:child_process";
 export type Ran = { ok: boolean; stdout: string; stderr: string };
 
 /** Runs one of the system's programs with its input. Never rejects. */
-export type RunProgram = (program: "nft" | "ip", args: readonly string[], input?: string) => Promise<Ran>;
+export type RunProgram = (program: "ip" | "nft" | "wg", args: readonly string[], input?: string) => Promise<Ran>;
 
 const mostErrorBytes = 256 * 1024;
-const mostOutputBytes = 64 * 1024 * 1024;
+/** A dump of all peers is the longest: some hundred bytes each. */
+const mostOutputBytes = 512 * 1024 * 1024;
 
-/** Nothing of ours, and messages that can be read by their English. */
-export const programEnvironment = { PATH: "/usr/sbin:/usr/bin:/sbin:/bin", LANG: "C" };
+/** Nothing of ours, messages that can be read by their English, and keys as they are. */
+export const systemEnvironment = { PATH: "/usr/sbin:/usr/bin:/sbin:/bin", LANG: "C", WG_HIDE_KEYS: "never" };
 
 /** No shell, nothing of our environment; killed at the deadline. */
 export function createRunProgram({ deadlineMs }: { deadlineMs: number }): RunProgram {
   return (program, args, input = "") =>
     new Promise((resolve) => {
-      const child = spawn(program, args, {
-        env: programEnvironment,
-        stdio: ["pipe", "pipe", "pipe"],
-      });
+      const child = spawn(program, args, { env: systemEnvironment, stdio: ["pipe", "pipe", "pipe"] });
       const output = collect(child.stdout, mostOutputBytes);
       const errors = collect(child.stderr, mostErrorBytes);
       let late = false;
@@ -28,7 +26,7 @@ export function createRunProgram({ deadlineMs }: { deadlineMs: number }): RunPro
       }, deadlineMs);
       const settle = (ok: boolean, fault?: string) => {
         clearTimeout(timer);
-        resolve({ ok, stdout: output(), stderr: fault ?? errors() });
+        resolve({ ok, stdout: output(), stderr: fault ?? errors().trim() });
       };
       child.once("error", (error) => settle(false, `${program} cannot be started: ${error.message}`));
       child.once("close", (status) => {
