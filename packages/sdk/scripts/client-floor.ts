@@ -5,7 +5,7 @@
  * them: IV_VER (OpenVPN itself), IV_GUI_VER (the program around it), UV_ASCLI_VER (Access Server's clients), UV_PLAT_REL
  * (the operating system): { "all": { "IV_VER": "2.6" }, "win": { "UV_PLAT_REL": "10.0.19045" } }
  */
-import { allow, compareVersions, definePostAuth, deny, versionIn } from "@sallyport/sdk";
+import { allow, checkPlatforms, compareVersions, definePostAuth, deny, versionIn } from "@sallyport/sdk";
 
 const settings = {
   minimum: {} as Record<string, Record<string, string>>,
@@ -37,5 +37,6 @@ export default definePostAuth({ settings, checkSettings }, (request, ctx) => {
 function checkSettings({ minimum }: typeof settings): void {
   const versions = Object.values(minimum).flatMap((variables) => Object.values(variables));
   if (versions.length === 0) throw new Error('minimum is empty; say for example { "all": { "IV_VER": "2.6" } }');
+  checkPlatforms(Object.keys(minimum));
   for (const version of versions) compareVersions(version, version);
 }

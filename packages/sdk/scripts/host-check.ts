@@ -7,7 +7,7 @@
  *
  * The answers are the client's own word.
  */
-import { allow, definePostAuth, deny, versionIn, versionIsIn } from "@sallyport/sdk";
+import { allow, checkPlatforms, definePostAuth, deny, versionIn, versionIsIn } from "@sallyport/sdk";
 
 const settings = {
   programs: {} as Record<string, Record<string, string>>,
@@ -26,7 +26,7 @@ export default definePostAuth({ settings, checkSettings }, (request, ctx) => {
   if (request.source !== "vpn") return allow();
   const { programs, letOthersIn, notMet, otherPlatform } = ctx.settings;
   const { IV_PLAT: platform = "unknown" } = request.clientInfo;
-  if (programs[platform] === undefined && programs.all === undefined && !letOthersIn) {
+  if (!Object.hasOwn(programs, platform) && programs.all === undefined && !letOthersIn) {
     return deny({ reason: `nothing is known of hosts on ${platform}`, clientReason: otherPlatform });
   }
   for (const [name, required] of Object.entries({ ...programs.all, ...programs[platform] })) {
@@ -48,5 +48,6 @@ function isMet(sent: string, required: string): boolean {
 function checkSettings({ programs }: typeof settings): void {
   const required = Object.values(programs).flatMap((platform) => Object.values(platform));
   if (required.length === 0) throw new Error('programs is empty; say for example { "win": { "ANTIVIRUS": ">=4.18" } }');
+  checkPlatforms(Object.keys(programs));
   for (const one of required) if (one !== "present" && one !== "absent") versionIsIn("1", one);
 }

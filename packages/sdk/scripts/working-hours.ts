@@ -31,7 +31,9 @@ export default definePostAuth({ settings, checkSettings }, (request, ctx) => {
   if (exceptGroups.includes(request.properties.conn_group ?? "")) return allow();
   const now = new Date();
   if (isOpen(now, ctx.settings)) return allow();
-  return deny({ reason: `outside of the hours: ${now.toISOString()}`, clientReason: closed });
+  const { timeZone } = ctx.settings;
+  const time = new Intl.DateTimeFormat("en-GB", { timeZone, weekday: "short", hour: "2-digit", minute: "2-digit" });
+  return deny({ reason: `outside of the hours: ${time.format(now)} in ${timeZone}`, clientReason: closed });
 });
 
 type Schedule = Pick<typeof settings, "hours" | "timeZone" | "holidays">;

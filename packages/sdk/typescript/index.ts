@@ -17,6 +17,7 @@ export { defineHook } from "./hook.ts";
 export type { JsonObject, JsonValue } from "./json.ts";
 export { ldapFilter } from "./ldap-filter.ts";
 export { addressIsIn } from "./networks.ts";
+export { checkPlatforms } from "./platforms.ts";
 export type { Decide, PostAuthOptions, PostAuthScript } from "./post-auth.ts";
 export { definePostAuth } from "./post-auth.ts";
 export type { AuthMethod, ClientInfo, PostAuthRequest, Properties } from "./request.ts";

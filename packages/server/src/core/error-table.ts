@@ -345,7 +345,7 @@ export const errorTable = {
     "usage",
     400,
     "A script cannot be loaded.",
-    "The message names the line; mend it and `post-auth check` it.",
+    "The message names the line, mend it and `post-auth check` it, or the setting, mend it with `post-auth configure`.",
   ),
   "cases-failed": fault(
     "usage",
