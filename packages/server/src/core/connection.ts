@@ -65,3 +65,14 @@ export type Connection = {
 
 /** What connects and disconnects a WireGuard device; hooks read it as `VPN_TRIGGER`. */
 export type Trigger = "config" | "handshake";
+
+/** Whole seconds for which traffic could flow, up to `nowMs` while it can; 0 for who was never let in. */
+export function secondsOpen(
+  { establishedAt, admittedAt, endedAt }: Pick<Connection, "establishedAt" | "admittedAt" | "endedAt">,
+  { since, nowMs }: { since?: string | undefined; nowMs?: number } = {},
+): number {
+  const from = since ?? establishedAt ?? admittedAt;
+  const untilMs = endedAt === null ? nowMs : Date.parse(endedAt);
+  if (from === null || untilMs === undefined) return 0;
+  return Math.max(0, Math.floor((untilMs - Date.parse(from)) / 1_000));
+}

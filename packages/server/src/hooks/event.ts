@@ -1,5 +1,5 @@
 import type { ConnectionEvent } from "@sallyport/protocol";
-import type { Connection } from "../core/connection.ts";
+import { type Connection, secondsOpen } from "../core/connection.ts";
 import type { EarlierPart, HookEvent } from "../core/hook.ts";
 import type { Locate } from "./geo-ip.ts";
 
@@ -51,14 +51,7 @@ function ofDisconnect(connection: Connection, earlier: EarlierPart | undefined):
   return {
     bytesIn: bytesIn + (earlier?.bytesIn ?? 0),
     bytesOut: bytesOut + (earlier?.bytesOut ?? 0),
-    durationSeconds: durationSeconds(connection, earlier?.since),
+    durationSeconds: secondsOpen(connection, { since: earlier?.since }),
     ...(endReason !== null && { disconnectReason: endReason }),
   };
-}
-
-/** Whole seconds from when traffic could flow; 0 for who was never let in. */
-function durationSeconds({ establishedAt, admittedAt, endedAt }: Connection, since: string | undefined): number {
-  const from = since ?? establishedAt ?? admittedAt;
-  if (from === null || endedAt === null) return 0;
-  return Math.max(0, Math.floor((Date.parse(endedAt) - Date.parse(from)) / 1_000));
 }

@@ -3,6 +3,7 @@ import { dirname, join } from "node:path";
 import { afterAll, beforeAll, expect, test } from "vitest";
 import type { AttemptRecord } from "../../src/core/attempt.ts";
 import { attemptCode } from "../../src/core/attempt-code.ts";
+import { secondsOpen } from "../../src/core/connection.ts";
 import { errorTable } from "../../src/core/errors.ts";
 import { newId } from "../../src/core/id.ts";
 import { reserve } from "../hooks/ledger.ts";
@@ -45,6 +46,27 @@ test("open connections are listed, past ones are in the log, and one is ended by
   });
   const { stdout } = await daemon.run(["connection", "log", "--limit", "1"]);
   expect(stdout.split("\n")).toHaveLength(3);
+});
+
+test("how long a connection lasted is what hooks are told: from when traffic could flow", async () => {
+  const { id } = await reserve(daemon.store, { userId: "erin" });
+  await daemon.store.ledger.admit(id, { at: new Date().toISOString(), save: {}, observers: [] });
+  const row = await daemon.store.ledger.get(id);
+  if (row === undefined) throw new Error("the row is gone");
+  const lasted = (endedAt: string) => ({
+    ...row,
+    admittedAt: "2026-01-01T00:00:00.000Z",
+    establishedAt: "2026-01-01T00:00:00.900Z",
+    endedAt,
+  });
+  expect(secondsOpen(lasted("2026-01-01T00:00:05.100Z"))).toBe(4);
+  expect(secondsOpen({ ...lasted("2026-01-01T00:00:05.100Z"), establishedAt: null })).toBe(5);
+  expect(secondsOpen(lasted("2025-12-31T00:00:00.000Z"))).toBe(0);
+  const refused = await reserve(daemon.store, { userId: "erin", connectionId: "refused" });
+  const soon = new Date(Date.now() + 10_000).toISOString();
+  const over = { reason: "rejected", detail: null, counts: null, release: true, subscribers: [] } as const;
+  await daemon.store.ledger.end(refused.id, { ...over, at: soon });
+  expect(await daemon.json(["connection", "show", refused.id])).toMatchObject({ durationSeconds: 0 });
 });
 
 test("all of a user's connections are ended together", async () => {

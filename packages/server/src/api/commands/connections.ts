@@ -1,5 +1,5 @@
 import { z } from "zod";
-import type { Connection } from "../../core/connection.ts";
+import { type Connection, secondsOpen } from "../../core/connection.ts";
 import { SallyportError } from "../../core/errors.ts";
 import type { Delivery } from "../../core/hook.ts";
 import { maskSecrets } from "../../core/properties.ts";
@@ -75,13 +75,11 @@ export function connectionCommands(deps: {
 }
 
 function viewOf(connection: Connection): ConnectionView {
-  const { properties, group, reservedAt, admittedAt, endedAt } = connection;
-  const begun = Date.parse(admittedAt ?? reservedAt);
-  const until = endedAt === null ? Date.now() : Date.parse(endedAt);
+  const { properties, group } = connection;
   return {
     ...connection,
     properties: maskSecrets(properties),
     group: group && { ...group, properties: maskSecrets(group.properties) },
-    durationSeconds: Math.max(0, Math.floor((until - begun) / 1000)),
+    durationSeconds: secondsOpen(connection, { nowMs: Date.now() }),
   };
 }
