@@ -6,7 +6,10 @@ export class UsageError extends Error {}
 /** The person at the terminal pressed Ctrl-C while being asked: exit status 130. */
 export class Interrupted extends Error {}
 
-/** What the daemon answered instead of a result, in its own words: it may know codes that this program does not. */
+/**
+ * What the daemon answered instead of a result, in its own words: it may know codes that this program does not. Also
+ * what goes wrong here where another next step than the table's is of use.
+ */
 export class Refusal extends Error {
   readonly code: string;
   readonly next: string;

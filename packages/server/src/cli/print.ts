@@ -1,6 +1,7 @@
 import type { Cli, CliIo } from "./cli.ts";
 import { failureOf, Interrupted, UsageError } from "./failure.ts";
 import { visible, visibleLines } from "./for-people.ts";
+import { reasonOf } from "./read-text.ts";
 
 type Printing = Pick<Cli, "print" | "printList" | "note">;
 
@@ -48,11 +49,18 @@ function nextStep(next: string): string {
   return `Next: ${visible(next)}`;
 }
 
-/** `sallyport … | head` ends quietly: nobody is there to read the rest. */
-export function endQuietlyOnBrokenPipe(io: CliIo): void {
-  for (const stream of [io.stdout, io.stderr]) {
-    stream.on("error", (error: NodeJS.ErrnoException) => {
-      if (error.code !== "EPIPE") throw error;
-    });
-  }
+/**
+ * Whether what was printed got out. `sallyport … | head` ends quietly: nobody is there to read the rest. A file on a
+ * full disk is told of, and is a failure: a client config that was cut off would pass for whole.
+ */
+export function watchOutput(io: CliIo): { failed(): boolean } {
+  let failed = false;
+  io.stdout.on("error", (error: NodeJS.ErrnoException) => {
+    if (error.code === "EPIPE") return;
+    if (!failed) io.stderr.write(`sallyport: what was to be printed could not be written: ${reasonOf(error)}\n`);
+    failed = true;
+  });
+  // Nobody is left to tell.
+  io.stderr.on("error", () => {});
+  return { failed: () => failed };
 }

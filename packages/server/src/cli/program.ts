@@ -6,7 +6,7 @@ import { UsageError } from "./failure.ts";
 import { visibleLines } from "./for-people.ts";
 import { takeGlobalOptions } from "./global-options.ts";
 import { groups } from "./groups.ts";
-import { endQuietlyOnBrokenPipe, printingTo, reportFailure } from "./print.ts";
+import { printingTo, reportFailure, watchOutput } from "./print.ts";
 import type { Questions } from "./questions.ts";
 
 const usualDeadlineMs = 120_000;
@@ -16,7 +16,7 @@ const usualDeadlineMs = 120_000;
  * failed, 2 wrong usage, 130 interrupted at a question. Never throws, never ends the process.
  */
 export async function runCli(argv: readonly string[], io: CliIo = processIo()): Promise<number> {
-  endQuietlyOnBrokenPipe(io);
+  const output = watchOutput(io);
   let json = argv.includes("--json");
   let questions: Questions | undefined;
   try {
@@ -41,7 +41,9 @@ export async function runCli(argv: readonly string[], io: CliIo = processIo()): 
     };
     const program = await programFor(options.rest, cli);
     await program.parseAsync(options.rest, { from: "user" });
-    return 0;
+    // A stream tells of a failed write a moment later.
+    await new Promise(setImmediate);
+    return output.failed() ? 1 : 0;
   } catch (error) {
     if (error instanceof CommanderError) return error.exitCode === 0 ? 0 : 2;
     return reportFailure(error, io, json);

@@ -1,5 +1,6 @@
 import { open } from "node:fs/promises";
 import { SallyportError } from "../core/errors.ts";
+import { Refusal } from "./failure.ts";
 
 const maxFileBytes = 1024 * 1024;
 
@@ -13,7 +14,8 @@ export async function readBytes(path: string, options: { what: string; maxBytes:
   const { what, maxBytes } = options;
   const unreadable = (error: unknown) => {
     const code = (error as NodeJS.ErrnoException).code === "ENOENT" ? "not-found" : "invalid-input";
-    return new SallyportError(code, `the ${what} ${path} cannot be read: ${reasonOf(error)}`);
+    const message = `the ${what} ${path} cannot be read: ${reasonOf(error)}`;
+    return new Refusal({ code, message, next: "Name a file that this account can read." });
   };
   try {
     await using file = await open(path, "r");

@@ -4,6 +4,7 @@ import { join } from "node:path";
 import { claimSocketName, hiddenNameFor } from "../api/claim-socket.ts";
 import { composeDaemon, type Daemon } from "../compose.ts";
 import { loadConfig } from "../config/load.ts";
+import { SallyportError } from "../core/errors.ts";
 import type { Log } from "../core/log.ts";
 import { closeInheritedDescriptors } from "../runner/programs/inherited-descriptors.ts";
 import { openLog } from "./log.ts";
@@ -65,11 +66,15 @@ async function reload(daemon: Daemon, configFile: string, log: Log): Promise<voi
 /** One daemon a data directory, from before it touches anything: a socket that only a living process can hold. */
 async function lockDataDirectory(dataDirectory: string): Promise<() => Promise<void>> {
   // Others may pass through, to the directories that are theirs: scripts and hooks may run as accounts of their own.
-  await mkdir(dataDirectory, { recursive: true, mode: 0o711 });
+  await mkdir(dataDirectory, { recursive: true, mode: 0o711 }).catch((error) => {
+    throw unusable(dataDirectory, error);
+  });
   const path = join(dataDirectory, "lock.sock");
   const hidden = hiddenNameFor(path);
   const server = createServer((socket) => socket.destroy());
-  await new Promise<void>((resolve, reject) => server.once("error", reject).listen(hidden, resolve));
+  await new Promise<void>((resolve, reject) => server.once("error", reject).listen(hidden, resolve)).catch((error) => {
+    throw unusable(dataDirectory, error);
+  });
   try {
     await claimSocketName(hidden, path);
   } catch (error) {
@@ -82,3 +87,20 @@ async function lockDataDirectory(dataDirectory: string): Promise<() => Promise<v
     server.close();
   };
 }
+
+/** Before anything runs, a data directory that cannot be written is the usual reason, and not a fault of ours. */
+function unusable(dataDirectory: string, error: NodeJS.ErrnoException): Error {
+  const reason = reasons[error.code ?? ""];
+  if (reason === undefined) return error;
+  return new SallyportError("store-unavailable", `the data directory ${dataDirectory} cannot be used: ${reason}`);
+}
+
+const reasons: Readonly<Record<string, string>> = {
+  EROFS: "its file system is mounted for reading only",
+  ENOSPC: "its disk is full",
+  EDQUOT: "its disk quota is used up",
+  EACCES: "this account may not write there",
+  EPERM: "this account may not write there",
+  EEXIST: "it is no directory",
+  ENOTDIR: "a part of the path is no directory",
+};

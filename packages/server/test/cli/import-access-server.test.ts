@@ -141,6 +141,9 @@ test.each([
   ["an auth method that does not exist", { ...users, "auth.module.type": "magic" }, "auth.module.type"],
   ["a value that is no text", { ...users, carl: { prop_deny: true } }, "a text was expected"],
   ["something that is no JSON", "type: user_connect", "is not JSON"],
+  ["something nested without end", `${"[".repeat(100_000)}${"]".repeat(100_000)}`, "an object, as sacli prints it"],
+  ["a name that JSON cannot carry", '{ "__proto__": { "type": "user_connect" } }', "__proto__: this name"],
+  ["a property that JSON cannot carry", '{ "carl": { "__proto__": "x" } }', "carl: __proto__: this name"],
   ["an empty file", {}, "neither records nor settings"],
 ])("with %s nothing at all is written, and it is named", async (_what, dump, said) => {
   const before = await everything();

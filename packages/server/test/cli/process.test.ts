@@ -118,6 +118,29 @@ test("a reader that goes away early is nothing to speak of", async () => {
   expect({ stdout, stderr }).toEqual({ stdout: "[\n0\n", stderr: "" });
 });
 
+test("what could not be written where standard output goes is a failure, told in a line", async () => {
+  const line = 'exec "$0" "$1" --config "$2" --json config list > /dev/full';
+  const child = spawn("/bin/sh", ["-c", line, process.execPath, mainFile, daemon.config], {
+    stdio: ["ignore", "pipe", "pipe"],
+  });
+  const [stderr, [status]] = await Promise.all([text(child.stderr), once(child, "close")]);
+  const told = "sallyport: what was to be printed could not be written: the disk is full\n";
+  expect({ status, stderr }).toEqual({ status: 1, stderr: told });
+});
+
+test("a data directory that cannot be one is no fault of the program's", async () => {
+  const file = join(aside, "a file");
+  await writeFile(file, "");
+  for (const [directory, why] of [
+    [file, "it is no directory"],
+    [join(file, "data"), "a part of the path is no directory"],
+  ] as const) {
+    const { status, stderr } = await sallyport(["serve"], { config: await configOf("file", directory) });
+    const told = `sallyport: store-unavailable: the data directory ${directory} cannot be used: ${why}\n`;
+    expect({ status, stderr }).toEqual({ status: 1, stderr: expect.stringContaining(told) });
+  }
+});
+
 test("a password is typed twice on a terminal, and never seen", async () => {
   const { status, screen } = await typed(
     ["user", "add", "tina"],

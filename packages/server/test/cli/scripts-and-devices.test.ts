@@ -165,7 +165,9 @@ test("what is no script is refused before it is sent", async () => {
   expect((await add(await file("big.py", "#".repeat(10_000_000)))).stderr).toContain("larger than 1 MiB");
   expect((await add(await file("nul.py", "a\0b"))).stderr).toContain("NUL byte in line 1");
   expect((await add(daemon.directory)).stderr).toContain("it is a directory");
-  expect((await add(join(daemon.directory, "missing"))).stderr).toContain("there is no such file");
+  expect((await add(join(daemon.directory, "missing"))).stderr).toMatch(
+    /not-found: .*there is no such file\n.*Name a file/,
+  );
   const latin = join(daemon.directory, "latin.py");
   await writeFile(latin, Buffer.from("# caf\xe9\n", "latin1"));
   expect((await add(latin)).stderr).toContain("iconv");

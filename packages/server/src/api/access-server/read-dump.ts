@@ -6,6 +6,9 @@ export type Dump = {
   settings: Map<string, string>;
 };
 
+/** JSON with this key is refused on the way to the daemon. */
+const poison = "__proto__";
+
 const wrappers: readonly string[] = ["UserPropGet", "ConfigQuery"];
 
 /**
@@ -27,6 +30,7 @@ export function readDumps(dumps: readonly unknown[]): Dump {
 function readPart(part: unknown, { records, settings }: Dump): void {
   if (!isObject(part)) throw wrong("UserPropGet or ConfigQuery", "an object was expected");
   for (const [name, value] of Object.entries(part)) {
+    if (name === poison) throw wrong(name, "this name cannot be taken over");
     if (typeof value === "string") {
       if (settings.has(name) && settings.get(name) !== value) throw wrong(name, "it has two different values");
       settings.set(name, value);
@@ -34,6 +38,7 @@ function readPart(part: unknown, { records, settings }: Dump): void {
       if (records.has(name)) throw wrong(name, "there are two records of this name");
       for (const [key, text] of Object.entries(value)) {
         if (typeof text !== "string") throw wrong(`${name}: ${key}`, "a text was expected");
+        if (key === poison) throw wrong(`${name}: ${key}`, "this name cannot be taken over");
       }
       records.set(name, value as Record<string, string>);
     } else throw wrong(name, "a record or a text was expected");

@@ -1,4 +1,5 @@
 import type { Command } from "commander";
+import { readDumps } from "../../api/access-server/read-dump.ts";
 import type { ImportReport, ImportStep } from "../../api/commands/import-access-server.ts";
 import { SallyportError } from "../../core/errors.ts";
 import type { Cli } from "../cli.ts";
@@ -19,6 +20,7 @@ export function register(program: Command, cli: Cli): void {
     .option("--dry-run", "only say what would be made and changed")
     .action(async (files: string[], options: { dryRun?: true }) => {
       const dumps = await Promise.all(files.map(readDump));
+      readDumps(dumps); // What is no dump may be what cannot be sent either: nested without end.
       const input = { dumps, dryRun: options.dryRun === true };
       const report = await cli.call<ImportReport>("import-access-server", input, { deadlineMs: importDeadlineMs });
       cli.print(report, peopleReport);
