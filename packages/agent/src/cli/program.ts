@@ -28,7 +28,7 @@ export async function runAgent(argv: readonly string[], environment: NodeJS.Proc
   try {
     const [name = "", ...rest] = argv;
     if (name === "" || name === "help" || name === "--help" || name === "-h" || rest.includes("--help")) {
-      process.stdout.write(usage);
+      (name === "" ? process.stderr : process.stdout).write(usage);
       return name === "" ? exitStatuses.usage : 0;
     }
     if (name === "--version") {
