@@ -28,6 +28,8 @@ export const usage = `Usage: sallyport-agent COMMAND
       --allow-root                  scripts for users may run as root, if that is who you are
       --python auto|system|builtin  which Python runs #PYTHON scripts
       --script-seconds N            how long a connect script may take (usually 300)
+      --no-browser                  print the address to sign in at, and open nothing
+      --ca FILE                     the authority of a URL's server, where this machine does not know it
       --openvpn PROGRAM             another openvpn than the machine's
   disconnect [FILE]                 end what is connected
   status [--json]                   what is connected
@@ -56,7 +58,7 @@ export const commands: Readonly<Record<string, Command>> = {
     options: {
       options: {
         ...{ user: text, "password-stdin": flag, scripts: text, "allow-root": flag, python: text, openvpn: text },
-        ...{ "script-seconds": text, "answer-seconds": text, "silence-seconds": text },
+        ...{ "script-seconds": text, "answer-seconds": text, "silence-seconds": text, ca: text, "no-browser": flag },
       },
     },
     run: async ({ values, positionals }, around) => {
@@ -64,12 +66,14 @@ export const commands: Readonly<Record<string, Command>> = {
       await connect(
         {
           source,
+          caFile: values.ca as string | undefined,
           user: values.user as string | undefined,
           passwordStdin: values["password-stdin"] === true,
           scripts: oneOf<ScriptMode>("--scripts", values.scripts, scriptModes, "ask"),
           allowRoot: values["allow-root"] === true,
           python: oneOf<PythonChoice>("--python", values.python, ["auto", "system", "builtin"], "auto"),
           openVpnProgram: values.openvpn as string | undefined,
+          browser: values["no-browser"] !== true,
           scriptDeadlineMs: secondsOf("--script-seconds", values["script-seconds"], 300),
           firstAnswerMs: secondsOf("--answer-seconds", values["answer-seconds"], 60),
           silenceMs: secondsOf("--silence-seconds", values["silence-seconds"], 45),

@@ -1,6 +1,7 @@
 import type { Questions } from "../cli/questions.ts";
 import { AgentFailure } from "../failure.ts";
 import { onOneLine } from "../fit-for-terminal.ts";
+import type { SignedIn } from "../profile/download-profile.ts";
 import type { Answers } from "../tunnel/tunnel.ts";
 
 /**
@@ -23,5 +24,20 @@ export function answersFrom(questions: Questions, options: { user: string | unde
     },
     password: async (prompt) => await ask(prompt, false, "the password"),
     answer: async ({ text, echo }) => await ask(`${onOneLine(text)}: `, echo, "an answer"),
+  };
+}
+
+/** The same, but the name and password that the server took a moment ago are not asked again, unless it refuses them now. */
+export function answersAfter(answers: Answers, signedIn: SignedIn | undefined): Answers {
+  if (signedIn === undefined) return answers;
+  let given: string | undefined = signedIn.password;
+  return {
+    ...answers,
+    user: async () => signedIn.user,
+    password: async (prompt) => {
+      const known = given;
+      given = undefined;
+      return known ?? (await answers.password(prompt));
+    },
   };
 }

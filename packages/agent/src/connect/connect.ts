@@ -7,6 +7,7 @@ import { onOneLine } from "../fit-for-terminal.ts";
 import type { PythonChoice } from "../interpreter/machine.ts";
 import type { Account } from "../machine/account.ts";
 import { openAgentLog } from "../machine/agent-log.ts";
+import { openBrowser } from "../machine/browser.ts";
 import { deviceAddress } from "../machine/device.ts";
 import { peerInfo } from "../machine/peer-info.ts";
 import type { Places } from "../machine/places.ts";
@@ -20,17 +21,21 @@ import { sweepScriptDirectories } from "../scripts/script-directory.ts";
 import { type AdministratorScripts, openAdministratorScripts } from "../service/administrator-scripts.ts";
 import { connectService, type ServiceClient } from "../service/client.ts";
 import type { Tunnel, TunnelEvents } from "../tunnel/tunnel.ts";
-import { answersFrom } from "./answers.ts";
+import { answersAfter, answersFrom } from "./answers.ts";
 import { openTunnel } from "./open-tunnel.ts";
 
 export type ConnectOptions = {
   source: string;
+  /** Where the source is an address: whom to know its server by. */
+  caFile: string | undefined;
   user: string | undefined;
   passwordStdin: boolean;
   scripts: ScriptMode;
   allowRoot: boolean;
   python: PythonChoice;
   openVpnProgram: string | undefined;
+  /** Open the browser where the server wants the person to sign in there; never as root. */
+  browser: boolean;
   scriptDeadlineMs: number;
   firstAnswerMs: number;
   silenceMs: number;
@@ -61,8 +66,9 @@ export async function connect(options: ConnectOptions, around: ConnectSurroundin
   await makePrivateDirectory(places.directory);
   const log = openAgentLog(places.log);
   await sweepScriptDirectories(places.scripts);
-  const answers = answersFrom(questions, { user: options.user, fromStdin: options.passwordStdin });
-  const profile = await loadProfile(options.source, answers);
+  const asked = answersFrom(questions, { user: options.user, fromStdin: options.passwordStdin });
+  const profile = await loadProfile(options.source, asked, options.caFile);
+  const answers = answersAfter(asked, profile.signedIn);
   const left = profile.protocol === "openvpn" ? profile.openvpn.leftOut : profile.wireguard.leftOut;
   for (const line of left) tell(`${onOneLine(profile.name)}: left out ${onOneLine(line)}`);
   const service = account.isRoot ? undefined : await connectService(machine.socket);
@@ -107,6 +113,9 @@ export async function connect(options: ConnectOptions, around: ConnectSurroundin
     const peer = await peerInfoOf(profile, places);
     const opening = openTunnel({
       ...{ profile, account, places, service, answers, events, log: log.write, peerInfo: peer },
+      onSignIn: (url) => {
+        if (options.browser && !account.isRoot) openBrowser(url, ownPlatform(), around.environment);
+      },
       ...{ openVpnProgram: options.openVpnProgram, firstAnswerMs: options.firstAnswerMs, silenceMs: options.silenceMs },
     });
     const failure = await untilEnd(await opening, stopping.promise);

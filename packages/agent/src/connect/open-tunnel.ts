@@ -22,6 +22,7 @@ export type TunnelRequest = {
   events: TunnelEvents;
   firstAnswerMs: number;
   silenceMs: number;
+  onSignIn: (url: string) => void;
   log: (text: string) => void;
 };
 
@@ -69,6 +70,7 @@ async function openOpenVpn(
     events,
     serverName: `${host}:${port}/${protocol}${more}`,
     firstAnswerMs,
+    onSignIn: request.onSignIn,
     onNameServers: (servers) => {
       if (!account.isRoot && servers.length > 0)
         return log(`the server names name servers (${servers.join(", ")}), which were not set`);

@@ -27,6 +27,8 @@ export type SessionOptions = {
   firstAnswerMs: number;
   /** Name servers that the server pushed. */
   onNameServers: (servers: readonly string[]) => void;
+  /** Where the person is to sign in. */
+  onSignIn: (url: string) => void;
 };
 
 const managementDeadlineMs = 10_000;
@@ -153,7 +155,7 @@ class Session {
   }
 
   #act(meaning: Meaning): void {
-    const { events, answers, onNameServers } = this.#options;
+    const { events, answers, onNameServers, onSignIn } = this.#options;
     switch (meaning.kind) {
       case "state":
         this.#state(meaning);
@@ -183,6 +185,7 @@ class Session {
         break;
       case "web":
         events.progress(`Sign in with your browser: ${onOneLine(meaning.url)}`);
+        onSignIn(meaning.url);
         break;
       case "pushed":
         onNameServers(nameServersIn(meaning.options));

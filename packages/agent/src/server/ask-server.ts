@@ -1,7 +1,8 @@
 import { request } from "node:https";
 import { isIP } from "node:net";
-import { checkServerIdentity, type PeerCertificate, rootCertificates } from "node:tls";
+import { checkServerIdentity, type PeerCertificate } from "node:tls";
 import type { AgentConfig, AgentRefusal } from "@sallyport/protocol";
+import { isOfUnknownAuthority, withAuthorities } from "./authorities.ts";
 
 /** The server's own refusal: asking again has no sense. */
 export class ServerRefusal extends Error {
@@ -15,20 +16,33 @@ export class ServerRefusal extends Error {
 
 /**
  * POSTs JSON to the agent API and gives the text of the answer. The server's certificate must be that of the URL's host,
- * from the CA of the client config or a public one.
+ * from the CA of the client config, a public one, or one that the machine trusts.
  * @throws ServerRefusal where it says no; Error where it cannot be reached, or answers too much or too slowly
  */
-export function askServer(options: {
+export async function askServer(options: AskOptions): Promise<string> {
+  try {
+    return await withAuthorities(options.config.caPem, (authorities) => askOnce(options, authorities));
+  } catch (error) {
+    if (!isOfUnknownAuthority(error)) throw error;
+    const host = new URL(options.config.url).host;
+    throw new Error(
+      `the certificate of ${host} is of no authority that the client config or this machine knows; ask your administrator for a new client config`,
+    );
+  }
+}
+
+type AskOptions = {
   config: Pick<AgentConfig, "url" | "address" | "caPem">;
   path: string;
   body: object;
   deadlineMs: number;
   mostBytes: number;
   signal?: AbortSignal | undefined;
-}): Promise<string> {
-  const { config, path, body, deadlineMs, mostBytes, signal } = options;
+};
+
+function askOnce({ config, path, body, deadlineMs, mostBytes, signal }: AskOptions, ca: string[]): Promise<string> {
   const url = new URL(config.url + path);
-  const { address, caPem } = config;
+  const { address } = config;
   const host = url.hostname.replace(/^\[(.*)\]$/, "$1");
   return new Promise((resolve, reject) => {
     const sent = Buffer.from(JSON.stringify(body));
@@ -39,7 +53,7 @@ export function askServer(options: {
         method: "POST",
         agent: false,
         headers: { "content-type": "application/json", "content-length": sent.length, host: url.host },
-        ...(caPem !== null && { ca: [...rootCertificates, caPem] }),
+        ca,
         // Another address, the same certificate.
         ...(address !== null && {
           hostname: address,
@@ -64,9 +78,14 @@ export function askServer(options: {
         });
       },
     );
-    call.on("error", (error) => reject(deadline.aborted ? new Error("the server does not answer in time") : error));
+    call.on("error", (error) => reject(deadline.aborted ? inTime() : error));
     call.end(sent);
   });
+}
+
+/** It may be worth to ask again: the server lets nothing through before its hooks have said yes. */
+function inTime(): Error {
+  return Object.assign(new Error("the server does not answer in time"), { code: "ETIMEDOUT" });
 }
 
 function refusalOf(text: string, status: number): Error {
