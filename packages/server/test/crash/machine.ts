@@ -38,8 +38,8 @@ export async function wireGuardPeers(server: Place, name: string): Promise<strin
   return stdout.split("\n").filter(Boolean).sort();
 }
 
-/** Each openvpn writes its list into its log when it gets SIGUSR2, whoever is attached to it. */
-async function tunnelsOfOpenVpn(directory: string, clientAddress: RegExp): Promise<string[]> {
+/** The lines on clients; each openvpn writes its list into its log when it gets SIGUSR2, whoever is attached to it. */
+export async function tunnelsOfOpenVpn(directory: string, clientAddress: RegExp): Promise<string[]> {
   const servers = (await processesUnder(directory)).filter(
     ({ name, words }) => name === "openvpn" && words.some((word) => /server-[0-9a-f]+\.conf$/.test(word)),
   );

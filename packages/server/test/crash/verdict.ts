@@ -73,14 +73,28 @@ export function wireGuardKeys({ connections, configs }: Ledger, profileId: strin
   return those.map(({ connection_id }) => connection_id).sort();
 }
 
+/** Something that is not over yet, and the address of the connection that it belongs to. */
+export type Unsettled = { what: string; ipv4: string | null };
+
 /** What is not over yet; empty when all has settled. */
-export function unsettled({ connections, addresses, deliveries }: Ledger): string[] {
+export function unsettled(ledger: Ledger): string[] {
+  return unsettledRows(ledger).map(({ what }) => what);
+}
+
+export function unsettledRows({ connections, addresses, deliveries }: Ledger): Unsettled[] {
+  const addressOf = (id: string) => connections.find((row) => row.id === id)?.ipv4 ?? null;
   const open = connections.filter(({ ended_at, finished }) => ended_at === null || finished === 0);
   const untold = deliveries.filter(({ state }) => state === "waiting" || state === "running");
   return [
-    ...open.map((row) => `connection ${row.id} of ${row.user_id} is ${row.state}, finished ${row.finished}`),
-    ...addresses.map(({ address, connection_id }) => `address ${address} is held by ${connection_id}`),
-    ...untold.map((row) => `the ${row.event} of ${row.session_id} for ${row.hook} is ${row.state} (${row.error})`),
+    ...open.map(({ id, user_id, state, finished, ipv4 }) => {
+      return { what: `connection ${id} of ${user_id} is ${state}, finished ${finished}`, ipv4 };
+    }),
+    ...addresses.map(({ address, connection_id }) => {
+      return { what: `address ${address} is held by ${connection_id}`, ipv4: addressOf(connection_id) };
+    }),
+    ...untold.map(({ event, session_id, hook, state, error }) => {
+      return { what: `the ${event} of ${session_id} for ${hook} is ${state} (${error})`, ipv4: addressOf(session_id) };
+    }),
   ];
 }
 
