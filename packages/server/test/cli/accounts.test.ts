@@ -178,6 +178,30 @@ test("secrets among properties are masked wherever they are shown", async () => 
   }
 });
 
+test("of a setting that nothing reads one is told, and where to say it instead; of one that is read, nothing", async () => {
+  const set = async (key: string, value: string) => await daemon.run(["config", "set", key, value]);
+  expect(await set("auth.modul.type", "ldap")).toMatchObject({
+    status: 0,
+    stderr: "It changes nothing: nothing here reads it.\n",
+  });
+  expect((await set("host.name", "vpn.example.org")).stderr).toContain("node.hostName");
+  expect(await daemon.json(["config", "set", "auth.modul.type", "pam"])).toMatchObject({ unread: expect.any(String) });
+  for (const [key, value] of Object.entries({
+    "auth.module.type": "local",
+    "auth.ldap.0.server.0.host": "ldap.example.org",
+    "vpn.client.app_verify": "ZOOM=Zoom.*",
+    "vpn.client.admin_scripts": "true",
+    "vpn.client.script_reports": "true",
+    "vpn.server.session_expire": "3600",
+    "vpn.server.google_auth.enable": "false",
+    "auth.module.post_auth_script": "def post_auth(authcred, attributes, authret, info):\n    return authret\n",
+  })) {
+    expect({ key, ...(await set(key, value)) }).toEqual({ key, status: 0, stdout: `Set ${key}.\n`, stderr: "" });
+    await daemon.json(["config", "delete", key]);
+  }
+  for (const key of ["auth.modul.type", "host.name"]) await daemon.json(["config", "delete", key]);
+});
+
 test("settings are kept under Access Server's names; a wrong method is refused, secrets are masked unless asked for", async () => {
   await daemon.json(["config", "set", "auth.ldap.0.bind_pw", "s3cret"]);
   await daemon.json(["config", "set", "auth.module.type", "local"]);

@@ -2,7 +2,7 @@
 const known = [
   /^auth\.module\.type$/,
   /^auth\.(ldap|radius|pam|saml|local)\.\d+\./,
-  /^vpn\.client\.(app_verify|admin_scripts)$/,
+  /^vpn\.client\.(app_verify|admin_scripts|script_reports)$/,
   /^vpn\.server\.google_auth\.enable$/,
   /^vpn\.server\.session_expire$/,
 ];

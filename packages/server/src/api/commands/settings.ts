@@ -5,6 +5,7 @@ import { authMethods } from "../../core/credentials.ts";
 import { SallyportError } from "../../core/errors.ts";
 import { maskSettings, readSettings } from "../../post-auth/script-settings.ts";
 import type { SettingStore } from "../../store/store.ts";
+import { settingReason } from "../access-server/settings-here.ts";
 import { type CommandTable, command } from "../command.ts";
 import { key, text } from "../input.ts";
 
@@ -65,11 +66,12 @@ export function settingCommands(deps: {
     "config-set": command({
       summary: "Sets a setting.",
       input: z.strictObject({ key, value: text }),
-      run: async ({ key: wanted, value }): Promise<Setting> => {
+      run: async ({ key: wanted, value }): Promise<Setting & { unread?: string }> => {
         checkSetting(wanted, value);
         const elsewhere = keptElsewhere(wanted);
         await (elsewhere ? elsewhere.set(value) : settings.set(wanted, value));
-        return shown(wanted, value);
+        const unread = elsewhere === undefined ? settingReason(wanted) : null;
+        return { ...shown(wanted, value), ...(unread !== null && { unread }) };
       },
     }),
     "config-get": command({

@@ -19,7 +19,9 @@ export function register(program: Command, cli: Cli): void {
         throw new UsageError("give either a value or --value-file");
       }
       const value = given ?? (await readTextFile(options.valueFile ?? "", "value"));
-      cli.print(await cli.call<Setting>("config-set", { key, value }), () => `Set ${visible(key)}.\n`);
+      const setting = await cli.call<Setting & { unread?: string }>("config-set", { key, value });
+      cli.print(setting, () => `Set ${visible(key)}.\n`);
+      if (setting.unread !== undefined) cli.note(`It changes nothing: ${setting.unread}.`);
     });
   config
     .command("get <key>")
