@@ -1,133 +1,19 @@
-import { mkdtemp, rm } from "node:fs/promises";
-import { tmpdir } from "node:os";
-import { join } from "node:path";
-import { afterEach, beforeEach, describe, expect, it } from "vitest";
-import { Connections } from "../../src/connections/connections.ts";
-import { createPassage, type Passage } from "../../src/connections/passage.ts";
-import { reconcile } from "../../src/connections/reconcile.ts";
-import { parseRange } from "../../src/core/address-range.ts";
-import type { Connection } from "../../src/core/connection.ts";
-import type { Allow } from "../../src/core/decision.ts";
+import { describe, expect, it } from "vitest";
 import { SallyportError } from "../../src/core/errors.ts";
-import type { AccessRequest, Tunnel } from "../../src/core/vpn-event.ts";
-import { openSqlite } from "../../src/store/sqlite.ts";
-import type { Store } from "../../src/store/store.ts";
-
-const silent = { debug() {}, info() {}, warn() {}, error() {} };
-const listener = { profileId: "office", listener: "udp/1194" };
-
-let directory: string;
-let store: Store;
-let connections: Connections;
-let passage: Passage;
-let disconnected: Tunnel[];
-/** Whom the machine lets through, on which device. */
-const through = new Map<string, string>();
-/** What the daemon does when it is told to end a tunnel. */
-let onDisconnect: (tunnel: Tunnel) => void;
-
-beforeEach(async () => {
-  directory = await mkdtemp(join(tmpdir(), "sallyport-connections-"));
-  store = await openSqlite({ file: join(directory, "sallyport.db") });
-  disconnected = [];
-  through.clear();
-  onDisconnect = (tunnel) => void connections.gone(tunnel, { bytesIn: 7, bytesOut: 9 });
-  connections = restarted();
-});
-
-afterEach(async () => {
-  await store.close();
-  await rm(directory, { recursive: true });
-});
-
-const profile = (id: string) => ({
-  id,
-  ranges: { ipv4: parseRange("10.42.0.0/29") ?? null, ipv6: null },
-  routes: [],
-  dns: [],
-  sessionExpiryMs: null,
-});
-
-function restarted(): Connections {
-  passage = createPassage({
-    ledger: store.ledger,
-    network: {
-      admit: async ({ connectionId, device }) => void through.set(connectionId, device),
-      release: async (connectionId) => void through.delete(connectionId),
-      restore: async (_device, clients) => {
-        through.clear();
-        for (const { connectionId, device } of clients) through.set(connectionId, device);
-      },
-    },
-    nodeNumber: 0,
-    profile,
-    device: () => "tun-test",
-  });
-  return new Connections({
-    ledger: store.ledger,
-    driver: {
-      async disconnect(tunnel) {
-        disconnected.push(tunnel);
-        onDisconnect(tunnel);
-      },
-    },
-    nodeNumber: 0,
-    profile,
-    groupSubnets: async () => [],
-    passage,
-    hooks: { observers: () => ["observer"], subscribers: () => ["veto", "observer"] },
-    queued: () => {},
-    log: silent,
-  });
-}
-
-const request = (key: string, commonName = `cn-${key}`): AccessRequest => ({
-  kind: "connect",
-  tunnel: { ...listener, key },
-  protocol: "openvpn",
-  username: "alice",
-  password: undefined,
-  certificate: { commonName, serial: "1" },
-  clientAddress: "192.0.2.7",
-  clientPort: 5000,
-  hardwareAddress: undefined,
-  clientInfo: {},
-  certificateFields: {},
-});
-
-const decision = (properties = {}): Allow => ({
-  outcome: "allow",
-  attemptId: "attempt",
-  userId: "alice",
-  authMethod: "local",
-  reason: "",
-  properties,
-  group: null,
-  save: {},
-  session: null,
-});
-
-async function opened(key: string, { commonName = `cn-${key}`, properties = {} } = {}): Promise<Connection> {
-  const result = await connections.open(request(key, commonName), decision(properties));
-  if ("refused" in result) throw new Error(result.reason);
-  return result.connection;
-}
-
-async function admitted(key: string, options = {}): Promise<Connection> {
-  const connection = await opened(key, options);
-  await passage.open(connection);
-  expect(await connections.admit(connection, decision())).toBe(true);
-  await connections.established({ ...listener, key });
-  return connection;
-}
-
-const row = async (id: string) => {
-  const found = await store.ledger.get(id);
-  if (!found) throw new Error("no such row");
-  return found;
-};
-
-const disconnects = async (id: string) => await store.deliveries.list({ sessionId: id, event: "disconnect", limit: 9 });
+import {
+  admitted,
+  connections,
+  decision,
+  disconnected,
+  disconnects,
+  listener,
+  opened,
+  request,
+  row,
+  store,
+  through,
+  whenToldToEnd,
+} from "./ledger-verbs.ts";
 
 describe("a connection", () => {
   it("ends as client with the daemon's last counts, and tells each hook that was told", async () => {
@@ -198,7 +84,7 @@ describe("a connection", () => {
   });
 
   it("keeps its address held when nobody knows whether the daemon let it in", async () => {
-    onDisconnect = () => {};
+    whenToldToEnd(() => {});
     const connection = await opened("a");
     await connections.admit(connection, decision());
     await connections.notAdmitted(connection, new Error("socket lost"));
@@ -216,55 +102,6 @@ describe("a connection", () => {
   });
 });
 
-describe("a connection past its time", () => {
-  const session = (expiresAt: string) => ({
-    ...{
-      id: "s",
-      userId: "alice",
-      signedInAs: "alice",
-      profileId: "office",
-      connectionId: "cn-a",
-      createdAt: "",
-      states: {},
-    },
-    expiresAt,
-  });
-  const expiring = async (authMethod: Allow["authMethod"]) => {
-    const allow = { ...decision(), authMethod, session: session("2026-01-01T00:00:10.000Z") };
-    const result = await connections.open(request("a"), allow);
-    if ("refused" in result) throw new Error(result.reason);
-    await connections.admit(result.connection, allow);
-    return result.connection;
-  };
-
-  it("ends as expired, and not before", async () => {
-    const { id } = await expiring("local");
-    expect(await connections.expire(new Date("2026-01-01T00:00:09Z"))).toBe(0);
-    expect(await connections.expire(new Date("2026-01-01T00:00:10Z"))).toBe(1);
-    expect(await row(id)).toMatchObject({ state: "ended", endReason: "expired" });
-    expect(await connections.expire(new Date("2026-01-01T00:00:11Z"))).toBe(0);
-  });
-
-  it("is never an auto-login one", async () => {
-    await expiring("autologin");
-    expect(await connections.expire(new Date("2036-01-01T00:00:00Z"))).toBe(0);
-  });
-});
-
-describe("a connection whose client config was revoked, or whose account was disabled, by somebody who died then", () => {
-  it("ends at the next look, as disabled, with its last counts", async () => {
-    const { id } = await admitted("a");
-    await store.accounts.addUser({ id: "alice", passwordDigest: null, at: "" });
-    expect(await connections.endWithdrawn()).toBe(0);
-    await store.accounts.setDisabled("alice", true);
-    connections = restarted();
-    expect(await connections.endWithdrawn()).toBe(1);
-    expect(disconnected).toEqual([{ ...listener, key: "a" }]);
-    expect(await row(id)).toMatchObject({ endReason: "disabled", endDetail: "the account was disabled", bytesIn: 7 });
-    expect(await connections.endWithdrawn()).toBe(0);
-  });
-});
-
 describe("the same device coming back", () => {
   it("ends its older connection as replaced and its tunnel too", async () => {
     const older = await admitted("a", { commonName: "cn" });
@@ -277,9 +114,9 @@ describe("the same device coming back", () => {
 
   it("is counted also where its tunnel has the older one's name, as WireGuard's have", async () => {
     let ended: Promise<void> | undefined;
-    onDisconnect = (tunnel) => {
+    whenToldToEnd((tunnel) => {
       ended = connections.gone(tunnel, { bytesIn: 7, bytesOut: 9 });
-    };
+    });
     const older = await admitted("key", { commonName: "cn" });
     const newer = await admitted("key", { commonName: "cn" });
     await ended;
@@ -291,7 +128,7 @@ describe("the same device coming back", () => {
   it("gets its fixed address again as soon as the older tunnel has let go of it", async () => {
     const properties = { conn_ip: "10.42.0.5" };
     await admitted("a", { commonName: "cn", properties });
-    onDisconnect = (tunnel) => void setTimeout(() => connections.gone(tunnel, { bytesIn: 0, bytesOut: 0 }), 50);
+    whenToldToEnd((tunnel) => void setTimeout(() => connections.gone(tunnel, { bytesIn: 0, bytesOut: 0 }), 50));
     const newer = await admitted("b", { commonName: "cn", properties });
     expect(newer.ipv4).toBe("10.42.0.5");
   });
@@ -315,73 +152,4 @@ it("refuses more connections than a user may have, and counts the device that co
 it("refuses when every address is held", async () => {
   for (const key of ["a", "b", "c", "d", "e"]) await admitted(key);
   expect(await connections.open(request("f"), decision())).toMatchObject({ refused: "no-free-address" });
-});
-
-describe("after an attach", () => {
-  const held = (connection: Connection, key: string) => ({
-    tunnel: { ...listener, key },
-    commonName: connection.connectionId,
-    ipv4: connection.ipv4 ?? undefined,
-    ipv6: undefined,
-    bytesIn: 11,
-    bytesOut: 22,
-  });
-  const attach = (tunnels: ReturnType<typeof held>[], sameDaemon = true) =>
-    reconcile({
-      listener: { ...listener, sameDaemon },
-      tunnels,
-      nodeNumber: 0,
-      ledger: store.ledger,
-      connections,
-      passage,
-      driver: { disconnect: async (tunnel) => void disconnected.push(tunnel) },
-      log: silent,
-    });
-
-  it("keeps who is there under the new key, and ends who is not", async () => {
-    const stays = await admitted("a");
-    const left = await admitted("b");
-    connections = restarted();
-    await attach([held(stays, "new")]);
-    expect([...through]).toEqual([[stays.id, "tun-test"]]);
-    expect(await row(stays.id)).toMatchObject({ state: "open", tunnelKey: "new", bytesIn: 11, bytesOut: 22 });
-    expect(await row(left.id)).toMatchObject({ state: "ended", endReason: "client" });
-    await connections.gone({ ...listener, key: "new" }, { bytesIn: 12, bytesOut: 23 });
-    expect(await row(stays.id)).toMatchObject({ endReason: "client", bytesIn: 12 });
-  });
-
-  it("ends everybody as node-lost when it is another daemon", async () => {
-    const { id } = await admitted("a");
-    connections = restarted();
-    await attach([], false);
-    expect(await row(id)).toMatchObject({ endReason: "node-lost" });
-  });
-
-  it("ends a tunnel that the ledger does not know, or knows under another certificate", async () => {
-    const known = await admitted("a");
-    connections = restarted();
-    await attach([{ ...held(known, "x"), commonName: "stranger" }]);
-    expect(disconnected).toEqual([{ ...listener, key: "x" }]);
-    expect(await row(known.id)).toMatchObject({ state: "ended" });
-  });
-
-  it("rejects what was still being admitted, and ends its tunnel if there is one", async () => {
-    const half = await opened("a");
-    connections = restarted();
-    await attach([held(half, "x")]);
-    expect(await row(half.id)).toMatchObject({ endReason: "rejected" });
-    expect(disconnected).toEqual([{ ...listener, key: "x" }]);
-  });
-
-  it("ends the tunnel of a connection that had ended before, and frees its address when it is gone", async () => {
-    onDisconnect = () => {};
-    const connection = await admitted("a");
-    await connections.notAdmitted(connection, new Error("killed here"));
-    connections = restarted();
-    disconnected = [];
-    await attach([held(connection, "x")]);
-    expect(disconnected).toEqual([{ ...listener, key: "x" }]);
-    await connections.gone({ ...listener, key: "x" }, { bytesIn: 0, bytesOut: 0 });
-    expect(await store.ledger.unfinished({ nodeNumber: 0 })).toEqual([]);
-  });
 });
