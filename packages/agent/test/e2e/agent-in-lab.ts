@@ -87,7 +87,7 @@ export async function startAgent(
     child,
     directory,
     said,
-    sees: (pattern, deadlineMs = 30_000) =>
+    sees: (pattern, deadlineMs = 60_000) =>
       until(`${pattern} in what the agent says`, () => said().match(pattern) ?? undefined, {
         deadlineMs,
         otherwise: () => `${said()}\nThe server:\n${lab.daemon.output().slice(-4_000)}`,

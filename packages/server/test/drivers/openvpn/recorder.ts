@@ -26,7 +26,7 @@ export type Recorder = {
 };
 
 export function createRecorder(): Recorder {
-  const nth = async <Thing>(what: string, list: Thing[], count: number, deadlineMs = 20_000): Promise<Thing> =>
+  const nth = async <Thing>(what: string, list: Thing[], count: number, deadlineMs = 60_000): Promise<Thing> =>
     until(`${what} number ${count}`, () => list[count - 1], { deadlineMs, everyMs: 10 }) as Promise<Thing>;
   const recorder: Recorder = {
     asked: [],
@@ -62,7 +62,7 @@ export function createRecorder(): Recorder {
     nthAsked: (count, deadlineMs) => nth("request", recorder.asked, count, deadlineMs),
     nthEstablished: (count, deadlineMs) => nth("established tunnel", recorder.established, count, deadlineMs),
     nthAttached: (count, deadlineMs) => nth("attach", recorder.attached, count, deadlineMs),
-    goneOf: (tunnel, deadlineMs = 20_000) =>
+    goneOf: (tunnel, deadlineMs = 60_000) =>
       until(`the end of ${tunnel.key}`, () => recorder.gone.find((gone) => gone.tunnel.key === tunnel.key), {
         deadlineMs,
         everyMs: 10,

@@ -50,7 +50,7 @@ export async function startChild(
       child.kill("SIGSTOP");
       await until("every thread to stand still", async () => await standsStill(child.pid as number), { everyMs: 5 });
     },
-    end: async (signal, deadlineMs = 20_000) => {
+    end: async (signal, deadlineMs = 60_000) => {
       if (!running()) return;
       child.kill(signal);
       const late = setTimeout(() => child.kill("SIGKILL"), deadlineMs);

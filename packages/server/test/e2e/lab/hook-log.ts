@@ -35,15 +35,17 @@ ${body}
   return {
     path,
     calls,
-    called: (fits, { count = 1, deadlineMs = 30_000 } = {}) =>
-      until(
+    called: (fits, { count = 1, deadlineMs = 60_000 } = {}) => {
+      let last: HookCall[] = [];
+      return until(
         `${count} calls of the hook`,
         async () => {
-          const found = (await calls()).filter(fits);
-          return found.length >= count ? found : undefined;
+          last = (await calls()).filter(fits);
+          return last.length >= count && last;
         },
-        { deadlineMs },
-      ),
+        { deadlineMs, otherwise: () => `${last.length} fit` },
+      );
+    },
   };
 }
 

@@ -74,7 +74,7 @@ export async function startClient(network: Network, directory: string, options: 
   );
   const log = () => child.output();
   let lastPing = "";
-  const sees: Client["sees"] = (pattern, deadlineMs = 30_000) =>
+  const sees: Client["sees"] = (pattern, deadlineMs = 60_000) =>
     until(
       `${pattern} in the client's log`,
       () => {

@@ -6,7 +6,7 @@ export async function until<Answer>(
   ask: () => Answer | Promise<Answer>,
   options: { deadlineMs?: number; everyMs?: number; otherwise?: () => string } = {},
 ): Promise<Exclude<Answer, undefined | false>> {
-  const { deadlineMs = 30_000, everyMs = 50, otherwise = () => "" } = options;
+  const { deadlineMs = 60_000, everyMs = 50, otherwise = () => "" } = options;
   const end = Date.now() + deadlineMs;
   for (;;) {
     const answer = await ask();
