@@ -40,7 +40,7 @@ let networks = 0;
 export async function createNetwork(run: TestRun): Promise<Network> {
   networks += 1;
   // A worker process of the test runner may make several, beside other workers.
-  const prefix = `${run.namePrefix}-${process.pid.toString(36)}${networks}`;
+  const prefix = `${run.namePrefix}-${process.pid.toString(36)}.${networks}`;
   const places: Place[] = [];
   const add = async (name: string, address: string) => {
     const place = { name: `${prefix}${name}`, address };
