@@ -37,6 +37,7 @@ async function get(path: string): Promise<string> {
 }
 
 test("the daemon says that it lives and lets people in, over HTTPS with a certificate of its own authority", async () => {
+  await until("the daemon to be ready", async () => (await here("/readyz")).startsWith("200"));
   expect(await get("/healthz")).toBe("ok\n");
   expect(await get("/readyz")).toBe("ready\n");
   expect(await get("/")).toContain("VPN");
@@ -84,10 +85,18 @@ test("while its database is locked it lives and is not ready; tunnels and the pr
 
 test("while its VPN daemon is gone it is not ready, and it is again with another one", async () => {
   await until("the daemon to be unready", async () => {
-    for (const pid of await lab.daemon.openvpnPids()) process.kill(pid, "SIGKILL");
+    for (const pid of await lab.daemon.openvpnPids()) {
+      try {
+        process.kill(pid, "SIGKILL");
+      } catch {
+        // It ended by itself meanwhile.
+      }
+    }
     return (await here("/readyz")).startsWith("503");
   });
-  expect(lab.daemon.output()).toContain("no VPN daemon is attached for profile office");
+  await until("the reason to be in the log", () =>
+    lab.daemon.output().includes("no VPN daemon is attached for profile office"),
+  );
   await until("the daemon to be ready again", async () => (await here("/readyz")).startsWith("200"));
   expect(await here("/metrics")).toContain('sallyport_listener_up{profile="office",listener="udp/1194"} 1');
 });
@@ -99,19 +108,26 @@ test("one connection is followed through the log by its ids, from the question t
   await client.stop();
   await lab.hook.called(({ environment }) => environment.VPN_EVENT === "D");
   type Line = Record<string, unknown> & { msg: string };
+  // What is behind the last end of a line is still being written.
   const lines = () =>
     lab.daemon
       .output()
       .split("\n")
+      .slice(0, -1)
       .filter((line) => line.startsWith("{"))
       .map((line) => JSON.parse(line) as Line);
   const attempt = lines().find(({ msg, user }) => msg === "allowed" && user === "walter")?.attempt;
-  const path = await until("the disconnect to be in the log", () => {
-    const found = lines().filter((line) => line.attempt === attempt);
-    return found.some(({ msg }) => msg === "told a hook") && found;
+  const followed = () => lines().filter((line) => line.attempt === attempt);
+  const said = (msg: string) => followed().some((line) => line.msg === msg);
+  await until("the end and its telling to be in the log", () => said("ended") && said("told a hook"), {
+    otherwise: () => JSON.stringify(followed(), null, 1),
   });
-
-  expect(path.map(({ msg }) => msg)).toEqual(["allowed", "asked a hook", "admitted", "ended", "told a hook"]);
+  // The end is told while it is written down.
+  const order = ["allowed", "asked a hook", "admitted", "ended", "told a hook"];
+  const path = followed();
+  expect(path.slice(0, 3).map(({ msg }) => msg)).toEqual(order.slice(0, 3));
+  path.sort((a, b) => order.indexOf(a.msg) - order.indexOf(b.msg));
+  expect(path.map(({ msg }) => msg)).toEqual(order);
   const [row] = await lab.json<ConnectionRow[]>(["connection", "log", "--user", "walter"]);
   const deliveries = await lab.json<{ id: string; event: string }[]>(["hook", "deliveries"]);
   const deliveryOf = (event: string) => deliveries.find((one) => one.event === event)?.id;
@@ -133,11 +149,15 @@ test("a refusal is followed by the attempt's id, as explain shows it", async () 
   const client = await lab.client({ ovpnText: await lab.issue("walter"), user: "walter", password: "wrong" });
   await client.refused();
   const found = await lab.succeed(["explain", "--user", "walter", "--last"]);
-  const refused = lab.daemon
-    .output()
-    .split("\n")
-    .filter((line) => line.includes('"msg":"refused"') && line.includes("wrong-credentials"));
+  const refusals = () => {
+    const lines = lab.daemon.output().split("\n").slice(0, -1);
+    const refused = lines.filter((line) => line.includes('"msg":"refused"') && line.includes("wrong-credentials"));
+    return refused.map((line) => (JSON.parse(line) as { attempt: string }).attempt);
+  };
   // The client may have tried again before it was explained.
-  const attempts = refused.map((line) => (JSON.parse(line) as { attempt: string }).attempt);
-  expect(attempts.filter((attempt) => found.includes(attempt))).toHaveLength(1);
+  const explained = () => refusals().filter((attempt) => found.includes(attempt));
+  await until("the refusal to be in the log", () => explained().length > 0, {
+    otherwise: () => `${refusals()}\n${found}`,
+  });
+  expect(explained()).toHaveLength(1);
 });
