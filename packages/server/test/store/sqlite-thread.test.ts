@@ -125,8 +125,8 @@ describe("SQLite's thread", () => {
   });
 
   test("a call waits for its turn no longer than its deadline, and no more than the bound wait", async () => {
-    const opening = { file, busyTimeoutMs: 1_500 };
-    const { queries, close } = await queriesInThread(opening, { deadlineMs: 400, most: 2 });
+    const opening = { file, busyTimeoutMs: 4_000 };
+    const { queries, close } = await queriesInThread(opening, { deadlineMs: 1_500, most: 2 });
     const other = new SQLite(file);
     other.exec("begin immediate");
     // The first has its turn at once, and waits for the lock; meanwhile the second's time goes by.

@@ -110,7 +110,7 @@ test("a list that is refused is an error and no endless list", async () => {
 
 test("a reply that fails to come closes the connection, and everybody who waits is told", async () => {
   const peer = await openPeer();
-  const { connection, state } = await connect(peer.path, 100);
+  const { connection, state } = await connect(peer.path, 1_500);
   const waiting = [connection.send([plainCommand("a")]), connection.send([plainCommand("b")])];
   const outcomes = await Promise.allSettled(waiting);
   expect(outcomes).toMatchObject([
