@@ -1,11 +1,14 @@
 import { chmod, chown, mkdir, readFile, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { afterAll, afterEach, beforeAll, describe, expect, test } from "vitest";
+import { inlineOf } from "../../../server/test/client-configs/directory.ts";
 import { startChild } from "../../../server/test/e2e/lab/child.ts";
 import { inside } from "../../../server/test/e2e/lab/network.ts";
 import { inParallel, type Lab, openLab, until } from "../../../server/test/e2e/lab.ts";
 import { presentRun } from "../../../server/test/test-run.ts";
-import { asAccount, endAgents, type LabAgent, startAgent, startService } from "./agent-in-lab.ts";
+import { agentProgram, asAccount, endAgents, type LabAgent, startAgent, startService } from "./agent-in-lab.ts";
+import { filesOverHttps } from "./files-over-https.ts";
+import { openVpnOn } from "./openvpn-on.ts";
 
 let lab: Lab;
 let configs: Record<string, string>;
@@ -95,18 +98,6 @@ const lines = (agent: LabAgent, pattern: RegExp) => agent.said().match(pattern)?
 const scriptsDone = (agent: LabAgent, count: number) =>
   until(`${count} scripts`, () => lines(agent, /^script .*: done$/gm) >= count, { otherwise: agent.said });
 
-/** The machine's openvpn, saying that it runs on another platform: the word in its peer info, and nothing else. */
-async function openVpnOn(platform: string): Promise<string> {
-  const bytes = await readFile("/usr/sbin/openvpn");
-  const at = bytes.indexOf("IV_PLAT=linux\n\0");
-  expect(at).toBeGreaterThan(0);
-  bytes.fill(0, at, at + 15);
-  bytes.write(`IV_PLAT=${platform}\n`, at);
-  const path = join(lab.directory, `openvpn-${platform}`);
-  await writeFile(path, bytes, { mode: 0o755 });
-  return path;
-}
-
 describe("scripts", () => {
   test("are those of the group, the platform, the privilege and the event, in their order", async () => {
     const cellsOf = (platform: string) =>
@@ -124,7 +115,7 @@ describe("scripts", () => {
       Object.entries(machines).map(async ([user, platform]) => {
         await lab.succeed(["property", "set", "--user", user, "conn_group", "eng"]);
         await lab.succeed(["property", "set", "--user", user, "prop_cli.script_stdin", `for ${user}`]);
-        const args = platform === "linux" ? [] : ["--openvpn", await openVpnOn(platform)];
+        const args = platform === "linux" ? [] : ["--openvpn", await openVpnOn(platform, lab.directory)];
         const agent = await agentOf({ user, args, environment });
         await scriptsDone(agent, 4);
         expect(await agent.stop()).toBe(0);
@@ -195,7 +186,7 @@ describe("scripts", () => {
   test("run over WireGuard as over OpenVPN: its ticket is asked for inside the tunnel, silence is its loss", async () => {
     const config = await lab.issue("carol", "mobile");
     await recorded();
-    const agent = await agentOf({ user: "carol", config, fileName: "mobile.conf", args: ["--silence-seconds", "6"] });
+    const agent = await agentOf({ user: "carol", config, fileName: "mobile.conf", args: ["--silence-seconds", "10"] });
     await until("the scripts", async () => (await readFile(record(), "utf8")).includes("eng linux user connect"));
     const ip = /this machine is (10\.43\.\S+)/.exec(agent.said())?.[1];
     expect((await recorded()).filter((one) => one.includes(" user connect"))).toEqual([
@@ -209,7 +200,7 @@ describe("scripts", () => {
       `eng linux user disconnect: uid=0 n=0 g=0 ip=${ip} user=carol in=for carol`,
     ]);
     expect(await agent.stop()).toBe(0);
-    expect(await lab.network.processesIn(agent.place)).toEqual([]);
+    await until("nothing of it to run", async () => (await lab.network.processesIn(agent.place)).length === 0);
   });
 
   test("run as the user who has no rights, and those for administrators as root, through the service", async () => {
@@ -241,7 +232,7 @@ describe("scripts", () => {
     );
     // The same over WireGuard, and over a restart of the server.
     const config = await lab.issue("carol", "mobile");
-    const args = ["--silence-seconds", "6"];
+    const args = ["--silence-seconds", "10"];
     const options = { place, directory, environment, prefix, program, args, config, fileName: "mobile.conf" };
     const overWireGuard = await agentOf({ user: "carol", ...options });
     await scriptsDone(overWireGuard, 4);
@@ -300,6 +291,36 @@ describe("the person is told", () => {
       5,
       expect.stringContaining("not answer"),
     ]);
+  });
+
+  test("what lies at an address, and it connects; or that the server has nothing there", async () => {
+    const at = (name: string) => join(lab.directory, name);
+    const { url, authority, server } = await filesOverHttps(lab);
+    const place = await lab.network.client();
+    const connectTo = (address: string, ca: string) =>
+      startChild(
+        inside(place, [
+          ...[agentProgram, "connect", address, "--ca", ca, "--user", "bob", "--password-stdin"],
+          ...["--scripts", "never"],
+        ]),
+        { env: { ...process.env, SALLYPORT_AGENT_DIRECTORY: at("of-address") }, input: `${password}\n` },
+      );
+    try {
+      await writeFile(at("bob.ovpn"), configs.bob ?? "");
+      await writeFile(at("server.crt"), inlineOf(configs.bob ?? "", "ca"));
+      const connected = await connectTo(`${url}/bob.ovpn`, authority);
+      await until("the tunnel", () => connected.output().includes("Connected"), { otherwise: connected.output });
+      await connected.end("SIGTERM");
+      expect(connected.exited()?.status).toBe(0);
+      const nothing = await connectTo("https://198.18.0.1:8443", at("server.crt"));
+      await until("the end", () => nothing.exited() !== undefined, { otherwise: nothing.output });
+      expect([nothing.exited()?.status, nothing.output()]).toEqual([
+        5,
+        expect.stringContaining("198.18.0.1:8443 has no client config for you at /rest/GetUserlogin (HTTP status 404)"),
+      ]);
+    } finally {
+      await server.end("SIGTERM");
+    }
   });
 
   test("what the server asks, and the server what the agent knows of its machine", async () => {
