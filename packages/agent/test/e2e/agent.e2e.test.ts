@@ -95,8 +95,11 @@ async function agentOf({ user = "alice", args = [], ...options }: AgentOptions =
 }
 
 const lines = (agent: LabAgent, pattern: RegExp) => agent.said().match(pattern)?.length ?? 0;
+/** A WireGuard peer that was taken away and is back may be dead for 15 s before it shakes hands. */
 const scriptsDone = (agent: LabAgent, count: number) =>
-  until(`${count} scripts`, () => lines(agent, /^script .*: done$/gm) >= count, { otherwise: agent.said });
+  until(`${count} scripts`, () => lines(agent, /^script .*: done$/gm) >= count, {
+    ...{ deadlineMs: 90_000, otherwise: agent.said },
+  });
 
 describe("scripts", () => {
   test("are those of the group, the platform, the privilege and the event, in their order", async () => {
