@@ -25,7 +25,9 @@ export function standGuard(): void {
   process.exit = (status?: number | string | null) => {
     throw new Error(`the script called process.exit(${status ?? ""})`);
   };
-  process.kill = () => {
+  const noSignals = () => {
     throw new Error("the script called process.kill(), and has no processes to signal");
   };
+  // The second is what the first calls.
+  Object.assign(process, { kill: noSignals, _kill: noSignals });
 }

@@ -34,7 +34,8 @@ export async function prepareNode(options: NodeOptions): Promise<StartNode> {
   const { node, account, workingDirectory, memoryBytes, log } = options;
   const heapMiB = Math.max(16, Math.floor(memoryBytes / 2 / MiB));
   const bounds = await boundsBefore(node, { heapMiB, memoryBytes, log });
-  const permissions = ["--permission", "--disable-sigusr1", "--disable-proto=delete"];
+  // The permission model does not hold node:sqlite, which opens whatever file the account may.
+  const permissions = ["--permission", "--no-experimental-sqlite", "--disable-sigusr1", "--disable-proto=delete"];
   const engine = [`--max-old-space-size=${heapMiB}`, "--disallow-code-generation-from-strings"];
   const habits = ["--use-system-ca", "--disable-warning=ExperimentalWarning", "--input-type=module-typescript"];
   return ({ scriptName, boot, onOutput }) => {

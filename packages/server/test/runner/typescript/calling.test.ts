@@ -209,3 +209,13 @@ test("a script runs as a guest: its own account, environment and directory, and 
   expect(seen.cwd).toBe(scripts.workingDirectory);
   expect(seen.title).toBe("sallyport script script");
 });
+
+test("a script can send no signal, by any name", async () => {
+  for (const kill of ["process.kill(1, 0)", "process._kill(1, 0)"]) {
+    const host = await script(`${kill};\nreturn allow();`);
+    expect(await host.call(callOf())).toMatchObject({
+      outcome: "raised",
+      message: expect.stringMatching(/process.kill/),
+    });
+  }
+});

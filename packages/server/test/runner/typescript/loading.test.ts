@@ -94,6 +94,14 @@ describe("a script that cannot be loaded", () => {
     ],
     ["needs a package", "import _ from 'lodash';\n", /"lodash" cannot be imported/, 1, null],
     ["reaches into the host", 'import "sallyport-sdk:///host/main.ts";', /cannot be imported/, 1, null],
+    ["opens any file as a database", 'import "node:sqlite";', /"node:sqlite" cannot be imported/, 1, null],
+    [
+      "gets there another way",
+      'import { createRequire } from "node:module";\ncreateRequire("file:///")("node:sqlite");',
+      /"node:sqlite" cannot be imported/,
+      2,
+      26,
+    ],
     ["imports code as data", 'await import("data:text/javascript,1");', /cannot be imported/, 1, 1],
     [
       "imports what is not there",
