@@ -22,7 +22,7 @@ import { composeMethods } from "./compose/methods.ts";
 import { composeNetwork, deviceOf, groupSubnets, networkProfiles } from "./compose/network.ts";
 import { certificatesOf, openVpnListeners } from "./compose/openvpn.ts";
 import { composePipeline } from "./compose/pipeline.ts";
-import { refuseWhatNeedsRestart } from "./compose/reload.ts";
+import { prepareAdditions, refuseWhatNeedsRestart } from "./compose/reload.ts";
 import { createScriptLoaders } from "./compose/scripts.ts";
 import { openStore } from "./compose/store.ts";
 import { composeWeb, samlService } from "./compose/web.ts";
@@ -241,9 +241,12 @@ export async function composeDaemon(options: {
       const before = live;
       refuseWhatNeedsRestart(before, next);
       const bound = next.hooks.map((hook) => figures.watchHook(kinds.bind(hook, next)));
+      const drivers = { openvpn, wireguard: wireguard.driver };
+      const additions = await prepareAdditions({ live: before, next, ...drivers, authority, openVpnProgram });
       live = next;
       try {
         await startNetwork();
+        await additions.start();
       } catch (error) {
         live = before;
         await startNetwork().catch((again: unknown) =>

@@ -36,15 +36,20 @@ export async function composeWireGuardDriver(options: {
   log: Log;
 }): Promise<WireGuardDriver> {
   const { config, live, store, log } = options;
-  const profiles = wireGuardProfiles(config.profiles);
   return createWireGuardDriver({
-    interfaces: await Promise.all(profiles.map((profile) => interfaceOf(config, profile))),
+    interfaces: await wireGuardInterfaces(config),
     expected: (profileId) => expectedPeers({ profile: wireGuardProfile(live(), profileId), config, store }),
     isOurs: async (profileId, publicKey) => (await store.devices.withKey(profileId, publicKey)).length > 0,
     shookHands: (seen) => options.handshakes().shookHands(seen),
     observed: (seen) => options.handshakes().observed(seen),
     log,
   });
+}
+
+/** Every interface of every WireGuard profile, with its key, which is made where there is none. */
+export async function wireGuardInterfaces(config: Config): Promise<WireGuardInterface[]> {
+  const profiles = wireGuardProfiles(config.profiles);
+  return await Promise.all(profiles.map((profile) => interfaceOf(config, profile)));
 }
 
 async function interfaceOf({ dataDirectory }: Config, profile: WireGuardProfile): Promise<WireGuardInterface> {

@@ -1,7 +1,8 @@
 import { SallyportError } from "../../core/errors.ts";
 import type { Log } from "../../core/log.ts";
 import type { Tunnel } from "../../core/vpn-event.ts";
-import type { Driver } from "../driver.ts";
+import { addListeners } from "../add-listeners.ts";
+import type { Driver, DriverEvents } from "../driver.ts";
 import { AttachedListener, type AttachedListenerOptions } from "./attached.ts";
 import type { Clients } from "./clients.ts";
 import { Listener, type OpenVpnListenerOptions } from "./listener.ts";
@@ -11,7 +12,15 @@ export type { AttachedListenerOptions, ManagementPlace } from "./attached.ts";
 export type { OpenVpnListenerOptions } from "./listener.ts";
 export type { ListenerStatus } from "./listener-status.ts";
 
-export type OpenVpnDriver = Driver & { listeners(): ListenerStatus[] };
+export type OpenVpnDriver = Driver & {
+  listeners(): ListenerStatus[];
+  /**
+   * Takes more listeners in while it runs, all or none, and resolves with what takes them away again. A server of somebody
+   * else's may come later, as at the start.
+   * @throws SallyportError `driver-failed` where one of ours is not served
+   */
+  add(listeners: readonly (OpenVpnListenerOptions | AttachedListenerOptions)[]): Promise<() => Promise<void>>;
+};
 
 /**
  * The driver of OpenVPN servers: those that are ours, one process a listener, and those of others that it is attached to,
@@ -22,14 +31,9 @@ export function createOpenVpnDriver(options: {
   listeners: readonly (OpenVpnListenerOptions | AttachedListenerOptions)[];
   log: Log;
 }): OpenVpnDriver {
-  const listeners = new Map<string, Listener | AttachedListener>();
-  for (const one of options.listeners) {
-    const name = nameOf(one);
-    if (listeners.has(name))
-      throw new SallyportError("config-invalid", `${one.profileId} listens twice at ${one.listener}`);
-    const { log } = options;
-    listeners.set(name, "management" in one ? new AttachedListener(one, log) : new Listener(one, log));
-  }
+  const { log } = options;
+  const listeners = made(options.listeners, log);
+  let started: DriverEvents | undefined;
   const clientsOf = (tunnel: Tunnel): Clients => {
     const listener = listeners.get(nameOf(tunnel));
     if (listener === undefined) {
@@ -42,7 +46,11 @@ export function createOpenVpnDriver(options: {
     Promise.all([...listeners.values()].map(work));
 
   return {
-    start: async (events) => void (await all((listener) => listener.start(events))),
+    start: async (events) => {
+      started = events;
+      await all((listener) => listener.start(events));
+    },
+    add: (more) => addListeners({ present: listeners, added: made(more, log), events: started, faultOf }),
     stop: async (how) => void (await all((listener) => listener.stop(how))),
     admit: async (tunnel, admission) => clientsOf(tunnel).admit(tunnel, admission),
     refuse: async (tunnel, refusal) => clientsOf(tunnel).refuse(tunnel, refusal),
@@ -52,6 +60,26 @@ export function createOpenVpnDriver(options: {
     listeners: () => [...listeners.values()].map((listener) => listener.status()),
     disconnect: async (tunnel, ending) => clientsOf(tunnel).disconnect(tunnel, ending),
   };
+}
+
+function made(
+  options: readonly (OpenVpnListenerOptions | AttachedListenerOptions)[],
+  log: Log,
+): Map<string, Listener | AttachedListener> {
+  const listeners = new Map<string, Listener | AttachedListener>();
+  for (const one of options) {
+    const name = nameOf(one);
+    if (listeners.has(name))
+      throw new SallyportError("config-invalid", `${one.profileId} listens twice at ${one.listener}`);
+    listeners.set(name, "management" in one ? new AttachedListener(one, log) : new Listener(one, log));
+  }
+  return listeners;
+}
+
+function faultOf(one: Listener | AttachedListener): string | undefined {
+  const { profileId, listener, ours, server } = one.status();
+  if (!ours || server !== undefined) return undefined;
+  return `the openvpn of ${profileId} for ${listener} did not come up: the log says why; is another program at ${listener}?`;
 }
 
 function nameOf({ profileId, listener }: { profileId: string; listener: string }): string {

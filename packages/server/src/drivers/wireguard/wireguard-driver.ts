@@ -2,7 +2,8 @@ import { SallyportError } from "../../core/errors.ts";
 import type { Log } from "../../core/log.ts";
 import type { Secret } from "../../core/secret.ts";
 import type { AccessRequest, Tunnel } from "../../core/vpn-event.ts";
-import type { Admission, Driver, Question, Refusal } from "../driver.ts";
+import { addListeners } from "../add-listeners.ts";
+import type { Admission, Driver, DriverEvents, Question, Refusal } from "../driver.ts";
 import { Listener } from "./listener.ts";
 
 /** One interface of one profile. In tunnels and in the ledger its name is the listener. */
@@ -80,6 +81,12 @@ export interface WireGuardDriver extends Driver {
    */
   synchronise(profileId: string): Promise<void>;
   interfaces(): InterfaceStatus[];
+  /**
+   * Takes more interfaces in while it runs, all or none, and resolves with what takes them away again. One of somebody
+   * else's may come later, as at the start.
+   * @throws SallyportError `driver-failed` where one of ours is not up
+   */
+  add(interfaces: readonly WireGuardInterface[]): Promise<() => Promise<void>>;
 }
 
 export type WireGuardDriverOptions = {
@@ -104,12 +111,17 @@ export type WireGuardDriverOptions = {
  * fail with `connection-ended`, others that the interface could not be told with `driver-failed`.
  */
 export function createWireGuardDriver(options: WireGuardDriverOptions): WireGuardDriver {
-  const listeners = new Map<string, Listener>();
-  for (const one of options.interfaces) {
-    if (listeners.has(one.interface))
-      throw new SallyportError("config-invalid", `two profiles have the WireGuard interface ${one.interface}`);
-    listeners.set(one.interface, new Listener(one, options));
-  }
+  const made = (interfaces: readonly WireGuardInterface[]): Map<string, Listener> => {
+    const listeners = new Map<string, Listener>();
+    for (const one of interfaces) {
+      if (listeners.has(one.interface))
+        throw new SallyportError("config-invalid", `two profiles have the WireGuard interface ${one.interface}`);
+      listeners.set(one.interface, new Listener(one, options));
+    }
+    return listeners;
+  };
+  const listeners = made(options.interfaces);
+  let started: DriverEvents | undefined;
   const of = ({ listener }: Tunnel): Listener => {
     const found = listeners.get(listener);
     // Of an interface that was taken out of the configuration.
@@ -119,7 +131,11 @@ export function createWireGuardDriver(options: WireGuardDriverOptions): WireGuar
   const all = (work: (listener: Listener) => Promise<void>) => Promise.all([...listeners.values()].map(work));
 
   return {
-    start: async (events) => void (await all((listener) => listener.start(events))),
+    start: async (events) => {
+      started = events;
+      await all((listener) => listener.start(events));
+    },
+    add: (more) => addListeners({ present: listeners, added: made(more), events: started, faultOf }),
     stop: async (how) => void (await all((listener) => listener.stop(how))),
     admit: async (tunnel, admission) => of(tunnel).admit(tunnel, admission),
     refuse: async (tunnel, refusal) => of(tunnel).refuse(tunnel, refusal),
@@ -136,4 +152,10 @@ export function createWireGuardDriver(options: WireGuardDriverOptions): WireGuar
     },
     interfaces: () => Array.from(listeners.values(), (listener) => listener.status()),
   };
+}
+
+function faultOf(listener: Listener): string | undefined {
+  const { profileId, interface: name, ours, state, failure } = listener.status();
+  if (!ours || state === "up") return undefined;
+  return `the interface ${name} of ${profileId} did not come up: ${failure ?? "the log says why"}`;
 }
