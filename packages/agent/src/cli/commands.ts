@@ -2,7 +2,7 @@ import { readFile, stat } from "node:fs/promises";
 import { basename } from "node:path";
 import type { parseArgs } from "node:util";
 import { mostOutputBytes, mostScriptBytes, type ScriptEvent, sha256 } from "@sallyport/protocol";
-import { type ConnectSurroundings, connect } from "../connect/connect.ts";
+import { connect } from "../connect/connect.ts";
 import { type ScriptMode, scriptModes } from "../consent/decide.ts";
 import { askAgent, connectedAgents } from "../control/control-socket.ts";
 import { AgentFailure } from "../failure.ts";
@@ -12,9 +12,8 @@ import { ownPlatform } from "../machine/system.ts";
 import { runScript } from "../scripts/run-script.ts";
 import { sweepScriptDirectories } from "../scripts/script-directory.ts";
 import { serve } from "../service/serve.ts";
+import type { Surroundings } from "./surroundings.ts";
 import { trust } from "./trust.ts";
-
-export type Surroundings = ConnectSurroundings & { print: (text: string) => void };
 
 type Parsed = ReturnType<typeof parseArgs>;
 type Command = { options: Parameters<typeof parseArgs>[0]; run(parsed: Parsed, around: Surroundings): Promise<void> };

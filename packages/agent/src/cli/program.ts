@@ -3,10 +3,11 @@ import { AgentFailure, exitStatuses, failureOf } from "../failure.ts";
 import { onLines, onOneLine } from "../fit-for-terminal.ts";
 import { ownAccount } from "../machine/account.ts";
 import { placesOf, servicePlaces } from "../machine/places.ts";
+import { ownPlatform } from "../machine/system.ts";
 import { version } from "../machine/version.ts";
-import type { Surroundings } from "./commands.ts";
 import { commands, usage } from "./commands.ts";
 import { questionsOn } from "./questions.ts";
+import type { Surroundings } from "./surroundings.ts";
 
 /**
  * Carries out one command line and gives its exit status (failure.ts). Never throws. Results go to standard output,
@@ -41,7 +42,7 @@ export async function runAgent(argv: readonly string[], environment: NodeJS.Proc
     const account = ownAccount();
     const around: Surroundings = {
       account,
-      places: placesOf(account, environment),
+      places: placesOf(account, environment, ownPlatform()),
       machine: machineOf(environment),
       environment,
       questions,
@@ -66,7 +67,7 @@ function machineOf(environment: NodeJS.ProcessEnv): { policy: string; socket: st
   const other = environment.SALLYPORT_AGENT_SERVICE;
   return other?.startsWith("/")
     ? { policy: `${other}/policy.json`, socket: `${other}/run/service.sock`, directory: `${other}/state` }
-    : servicePlaces;
+    : servicePlaces(ownPlatform(), environment);
 }
 
 function parsed(args: readonly string[], options: Parameters<typeof parseArgs>[0]): ReturnType<typeof parseArgs> {

@@ -7,7 +7,7 @@ import { onOneLine } from "../fit-for-terminal.ts";
 import { accountExists } from "../machine/account-name.ts";
 import { makeRootDirectory, replaceFile } from "../machine/private-directory.ts";
 import { type Policy, readPolicy } from "../service/policy.ts";
-import type { Surroundings } from "./commands.ts";
+import type { Surroundings } from "./surroundings.ts";
 import { askedOfOwner, hashForm } from "./trust.ts";
 
 type Values = Readonly<Record<string, unknown>>;

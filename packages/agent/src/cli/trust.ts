@@ -6,7 +6,7 @@ import { type SeenScripts, seenScripts } from "../consent/seen.ts";
 import { changeConsent, changeServer, readConsent, type ServerConsent, sameServer } from "../consent/store.ts";
 import { AgentFailure } from "../failure.ts";
 import { onOneLine } from "../fit-for-terminal.ts";
-import type { Surroundings } from "./commands.ts";
+import type { Surroundings } from "./surroundings.ts";
 import { administratorTrust } from "./trust-administrator.ts";
 
 type Values = Readonly<Record<string, unknown>>;

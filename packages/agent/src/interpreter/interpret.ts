@@ -1,45 +1,7 @@
 import type { ScriptMachine } from "./machine.ts";
+import { harmlessName, type Interpretation, refused, type Script, type ScriptStart } from "./script-start.ts";
 import { interpretOnUnix } from "./unix.ts";
 import { interpretOnWindows } from "./windows.ts";
-
-export type Script = {
-  text: string;
-  /** What its file is to be called, without an extension. Anything: it is made harmless. */
-  fileBase: string;
-};
-
-export type ScriptFile = {
-  /** With the extension; no directory. */
-  name: string;
-  /** Without a dot; may be empty. */
-  extension: string;
-  /** To be written as UTF-8. */
-  contents: string;
-};
-
-/** How a script is started. `program` and what `file` becomes in the machine's directory are absolute paths. */
-export type ScriptStart = {
-  kind: "start";
-  program: string;
-  /** What follows the program's name. On Windows see `spawnOf`: there only `commandLine` is exact. */
-  args: readonly string[];
-  /** Windows: the very line for CreateProcess, the program's name first. */
-  commandLine?: string;
-  /** The script itself, to be written into the machine's directory, executable and for its account alone. */
-  file: ScriptFile;
-  /** Files beside it that the start needs, written in the same way. */
-  moreFiles: readonly ScriptFile[];
-  /** To be written, executable, to a directory of their own, which goes to the end of the script's PATH. */
-  privatePrograms: readonly { name: string; contents: string }[];
-  /** Set where a Python with our layer runs it. */
-  python?: "builtin" | "system";
-};
-
-export type Interpretation = ScriptStart | { kind: "refused"; reason: string };
-
-export function refused(reason: string): Interpretation {
-  return { kind: "refused", reason };
-}
 
 /**
  * Decides which program runs a script, from its first line and the machine alone; runs nothing and writes nothing.
@@ -49,24 +11,6 @@ export function interpret(script: Script, machine: ScriptMachine): Interpretatio
   if (script.text.includes("\0")) return refused("the script holds a NUL byte, so it is no text");
   const named = { ...script, fileBase: harmlessName(script.fileBase) };
   return machine.platform === "win" ? interpretOnWindows(named, machine) : interpretOnUnix(named, machine);
-}
-
-/**
- * Letters, digits, `_`, `-` and `.`, no more than 64: nothing in it means anything to a shell, to cmd.exe or to a path, and
- * it is none of the names that are devices on Windows.
- */
-export function harmlessName(name: string): string {
-  const plain = name
-    .replace(/[^A-Za-z0-9._-]+/g, "_")
-    .replace(/^[.-]+|[.]+$/g, "")
-    .slice(0, 64);
-  const isDevice = /^(con|prn|aux|nul|com\d|lpt\d)(\.|$)/i.test(plain);
-  return plain === "" || isDevice ? `script-${plain}` : plain;
-}
-
-/** The file's name with its extension, once. */
-export function nameWith(base: string, extension: string): string {
-  return base.toLowerCase().endsWith(`.${extension}`) ? base : `${base}.${extension}`;
 }
 
 /** What `child_process.spawn` must be given so that the line on Windows is exactly `commandLine`. */

@@ -1,7 +1,7 @@
 import { builtInPythonCommand, systemRunner } from "../python/start.ts";
 import { quoteArgument, quoteProgram } from "./command-line.ts";
-import { type Interpretation, nameWith, refused, type Script, type ScriptStart } from "./interpret.ts";
 import { findProgram, type ScriptMachine } from "./machine.ts";
+import { type Interpretation, nameWith, refused, type Script, type ScriptStart } from "./script-start.ts";
 import { withoutMark } from "./shebang.ts";
 
 /**

@@ -1,6 +1,6 @@
-import { type Interpretation, refused, type Script, type ScriptStart } from "./interpret.ts";
 import { findProgram, type ScriptMachine } from "./machine.ts";
 import { startPython, systemPython } from "./python-start.ts";
+import { type Interpretation, refused, type Script, type ScriptStart } from "./script-start.ts";
 import { firstLine, readShebang, withoutMark } from "./shebang.ts";
 
 /** A script without a first line that names a program: what a shell would run it with (POSIX, on ENOEXEC). */

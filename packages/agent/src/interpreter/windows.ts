@@ -9,9 +9,9 @@ import {
   quoteProgram,
   splitCommandLine,
 } from "./command-line.ts";
-import { type Interpretation, nameWith, refused, type Script, type ScriptFile } from "./interpret.ts";
 import { findProgram, isAbsoluteOnWindows, type ScriptMachine, variable } from "./machine.ts";
 import { startPython } from "./python-start.ts";
+import { type Interpretation, nameWith, refused, type Script, type ScriptFile } from "./script-start.ts";
 import { readShebang, type Shebang, withoutMark } from "./shebang.ts";
 
 /** The extension that a program wants its scripts to have; cscript and PowerShell refuse others. */

@@ -1,6 +1,6 @@
 import { join } from "node:path";
 import { isSea } from "node:sea";
-import type { ScriptFile } from "../interpreter/interpret.ts";
+import type { ScriptFile } from "../interpreter/script-start.ts";
 import { isCheckout, layerText } from "./assets.ts";
 
 /** The first argument by which the agent's executable starts as Python. */

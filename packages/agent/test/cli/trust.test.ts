@@ -4,7 +4,8 @@ import { join } from "node:path";
 import { parseArgs } from "node:util";
 import { type ClientScript, newSigningKey, sha256, signBundle } from "@sallyport/protocol";
 import { afterEach, beforeEach, describe, expect, test } from "vitest";
-import { commands, type Surroundings } from "../../src/cli/commands.ts";
+import { commands } from "../../src/cli/commands.ts";
+import type { Surroundings } from "../../src/cli/surroundings.ts";
 import { rememberScripts } from "../../src/consent/seen.ts";
 import { readConsent } from "../../src/consent/store.ts";
 import { ownAccount } from "../../src/machine/account.ts";
@@ -34,7 +35,7 @@ async function trust(args: readonly string[], changes: Partial<Surroundings> = {
   let printed = "";
   const around = {
     account: ownAccount(),
-    places: placesIn(join(directory, "own")),
+    places: placesIn(join(directory, "own"), "linux"),
     machine: machine(),
     tell: (text: string) => told.push(text),
     print: (text: string) => {
@@ -158,7 +159,7 @@ describe("the machine's owner", () => {
 });
 
 describe("a user", () => {
-  const places = () => placesIn(join(directory, "own"));
+  const places = () => placesIn(join(directory, "own"), "linux");
   const sent = script({ name: "drives.sh", text: "#!/bin/sh\necho drives\n" });
 
   beforeEach(() =>

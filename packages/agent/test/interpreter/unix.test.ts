@@ -5,8 +5,9 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { promisify } from "node:util";
 import { afterAll, beforeAll, expect, test } from "vitest";
-import { interpret, type Script } from "../../src/interpreter/interpret.ts";
+import { interpret } from "../../src/interpreter/interpret.ts";
 import type { ScriptMachine } from "../../src/interpreter/machine.ts";
+import type { Script } from "../../src/interpreter/script-start.ts";
 
 const execute = promisify(execFile);
 let directory: string;

@@ -6,7 +6,7 @@ import { DirectoryError, type FoundEntry, ldapOf, type Search } from "./director
 import { cut, messageOf, tracebackOf } from "./failures.ts";
 import { hookAnswerFrom } from "./hook-answer.ts";
 import type { LoadedScript } from "./load-script.ts";
-import type { Orders } from "./main.ts";
+import type { Orders } from "./orders.ts";
 import { CallOutput, type RunningCall, runAs } from "./output.ts";
 import type { Pipe } from "./pipe.ts";
 import { returnedFrom } from "./returned.ts";

@@ -4,7 +4,7 @@ import type { HookModule } from "../hook.ts";
 import type { JsonObject } from "../json.ts";
 import type { PostAuthOptions, PostAuthScript } from "../post-auth.ts";
 import { messageOf } from "./failures.ts";
-import type { Orders } from "./main.ts";
+import type { Orders } from "./orders.ts";
 import { overlaySettings } from "./settings.ts";
 import { describe, Flattening, isPlain } from "./values.ts";
 

@@ -2,20 +2,10 @@
 import { Calls } from "./calls.ts";
 import { cut, messageOf } from "./failures.ts";
 import { Fault, loadScript } from "./load-script.ts";
+import type { Orders } from "./orders.ts";
 import { captureOutput } from "./output.ts";
 import { Pipe } from "./pipe.ts";
 import { endProcess, standGuard } from "./process.ts";
-
-export type Orders = {
-  name: string;
-  text: string;
-  /** What it is to be: `definePostAuth` unless told. */
-  entry?: "definePostAuth" | "defineHook";
-  /** What an administrator set; undefined where nobody has looked yet. */
-  settings?: unknown;
-  maxOutputBytes: number;
-  maxResultBytes: number;
-};
 
 export async function main(orders: Orders, script: { url: string; code: string }): Promise<void> {
   const pipe = new Pipe(3);

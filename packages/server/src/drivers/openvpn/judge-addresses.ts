@@ -1,6 +1,6 @@
 import { type AddressRange, addressNumber, gatewayOf, parseAddress, parseRange } from "../../core/address-range.ts";
 import type { ConfigOption } from "./config-lines.ts";
-import type { JudgedProfile, Judgement } from "./judge-config.ts";
+import type { JudgedProfile, Judgement } from "./judgement.ts";
 
 /** Whether the server routes our ranges into its tunnel, and gives out none of their addresses by itself. */
 export function judgeAddresses(

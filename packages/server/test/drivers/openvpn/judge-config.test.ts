@@ -1,7 +1,8 @@
 import { expect, test } from "vitest";
 import { parseRange } from "../../../src/core/address-range.ts";
 import { readConfigOptions } from "../../../src/drivers/openvpn/config-lines.ts";
-import { type JudgedProfile, judgeServerConfig } from "../../../src/drivers/openvpn/judge-config.ts";
+import { judgeServerConfig } from "../../../src/drivers/openvpn/judge-config.ts";
+import type { JudgedProfile } from "../../../src/drivers/openvpn/judgement.ts";
 
 const good = `port 1194
 proto udp
