@@ -48,6 +48,7 @@ export const mobile: ProfileText = {
 /** A namespace that packets come from. */
 export type Place = {
   namespace: string;
+  /** Whether an echo comes back within some seconds. */
   ping(address: string, from?: string): Promise<boolean>;
   /** Whom the TCP server there saw, or null. */
   ask(address: string, port?: number): Promise<string | null>;
@@ -99,7 +100,8 @@ export async function openRouterLab(): Promise<RouterLab> {
       namespace,
       host,
       ping: async (address, from) => {
-        const words = ["-c", "1", "-W", "2", ...(from === undefined ? [] : ["-I", from]), address];
+        // Again and again until one is answered or refused: a single packet may get lost.
+        const words = ["-c", "1", "-i", "0.2", "-w", "3", ...(from === undefined ? [] : ["-I", from]), address];
         return inside(namespace, "ping", ...words).then(
           () => true,
           () => false,

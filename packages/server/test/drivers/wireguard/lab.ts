@@ -42,7 +42,10 @@ export type Device = KeyPair & {
   tunnel: Tunnel;
   /** As the ledger would list it once it is let in. */
   row: ExpectedInFile;
+  /** Whether an echo comes back within some seconds, however many packets that takes. */
   ping(address?: string): Promise<boolean>;
+  /** Sends one packet; true where it was answered soon. */
+  knock(): Promise<boolean>;
   /** Pings without a pause until it is told to stop; then which of those before the last answer had none. */
   pingOn(): Promise<() => Promise<number[]>>;
   /** Forgets its session, as one that was switched off and on. */
@@ -225,7 +228,12 @@ export async function openWireGuardLab(): Promise<WireGuardLab> {
           await within(place, "wg", "set", at, ...peer);
         },
         ping: (address = SERVER_FOUR) =>
-          within(place, "ping", "-c", "1", "-W", "1", address).then(
+          within(place, "ping", "-c", "1", "-i", "0.2", "-w", "5", address).then(
+            () => true,
+            () => false,
+          ),
+        knock: () =>
+          within(place, "ping", "-c", "1", "-W", "1", SERVER_FOUR).then(
             () => true,
             () => false,
           ),
