@@ -193,7 +193,7 @@ describe("a push at once", () => {
 
   test.each(["safe", "secure"])("that nobody answers before the deadline refuses (%s)", async (failMode) => {
     factorAnswers("silence");
-    const result = await (await hostWith({ autopush: true, failMode })).call(callOf({ deadlineMs: 4_000 }));
+    const result = await (await hostWith({ autopush: true, failMode })).call(callOf({ deadlineMs: 6_000 }));
     expect(result).toMatchObject(refused("Your sign-in was not confirmed in time. Please try again.", /deadlineMs/));
     await until(() => duo.waiting() === 0, "the request was given up");
   });

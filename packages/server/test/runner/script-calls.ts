@@ -30,9 +30,8 @@ export function returned(result: ScriptReturn): Extract<ScriptReturn, { outcome:
 }
 
 export async function until(condition: () => boolean | Promise<boolean>, what: string): Promise<void> {
-  for (let tries = 0; tries < 1_000; tries++) {
+  for (const end = performance.now() + 40_000; performance.now() < end; await wait(20)) {
     if (await condition()) return;
-    await wait(20);
   }
   throw new Error(`this never came true: ${what}`);
 }

@@ -163,16 +163,16 @@ describe("how it ends", () => {
   });
 
   it("comes at the deadline to the whole group, even to those that ignore being asked to stop", async () => {
-    const result = await run("hang", { deadlineMs: 2_000 });
+    const result = await run("hang", { deadlineMs: 4_000 });
     expect(result).toMatchObject({ outcome: "timed-out", exitStatus: null, signal: "SIGKILL" });
-    expect(result.error).toContain(`${join(fixtures, "hang")} did not end within 2000 ms`);
+    expect(result.error).toContain(`${join(fixtures, "hang")} did not end within 4000 ms`);
     const [parent, child] = result.output.trim().split(" ").map(Number) as [number, number];
     expect(isRunning(parent)).toBe(false);
     await until(() => !isRunning(child), "the child is gone");
   });
 
   it("comes to background children too at the deadline", async () => {
-    const result = await run("background-and-hang", { deadlineMs: 2_000 });
+    const result = await run("background-and-hang", { deadlineMs: 4_000 });
     expect(result.outcome).toBe("timed-out");
     const child = pidIn(result.output);
     await until(() => !isRunning(child), "the child is gone");
@@ -322,7 +322,7 @@ describe("a path", () => {
       error: expect.stringContaining("is being written"),
     });
     lasting.stdin.end("\n");
-    await openFor("sleep 0.2");
+    await openFor("sleep 0.05");
     expect(await run(path)).toMatchObject({ outcome: "exited", exitStatus: 0 });
   });
 });

@@ -5,7 +5,7 @@ import { setTimeout as wait } from "node:timers/promises";
 export async function until(
   condition: () => boolean | Promise<boolean>,
   what: string,
-  deadlineMs = 20_000,
+  deadlineMs = 40_000,
 ): Promise<void> {
   for (const end = performance.now() + deadlineMs; performance.now() < end; await wait(10)) {
     if (await condition()) return;

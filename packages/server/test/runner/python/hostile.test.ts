@@ -69,7 +69,7 @@ test("a copy of the process that forgets to end answers nothing and ends", async
 
 test.each(["child, sleep", "daemon, sleep"])("what it started ends with it, past the deadline: %s", async (what) => {
   const host = await scripts.host({ fixture: "hostile" });
-  const result = await act(host, what, 2_000);
+  const result = await act(host, what, 4_000);
   expect(result.outcome).toBe("timed-out");
   const child = Number((result.printed || scripts.logged().match(/"printed":"(\d+)/)?.[1]) ?? "0");
   expect(child).toBeGreaterThan(0);

@@ -18,6 +18,14 @@ const waiting = [
 
 const pidIn = (printed: string) => Number(printed.split(" ")[0]);
 
+function killIfThere(pid: number): void {
+  try {
+    process.kill(pid, "SIGKILL");
+  } catch {
+    // It ended by itself meanwhile.
+  }
+}
+
 test("500 calls wait at once while others go through", async () => {
   await using scripts = await pythonScripts();
   const host = await scripts.host({ text: waiting });
@@ -76,7 +84,7 @@ test("a call past its deadline is denied at once; the calls beside it finish; th
   const { printed } = await host.call(callOf());
   const first = pidIn(printed);
   const beside = host.call(callOf({ act: "go" }));
-  const late = await host.call(callOf({ act: "never", deadlineMs: 300 }));
+  const late = await host.call(callOf({ act: "never", deadlineMs: 2_000 }));
   expect(late).toMatchObject({ outcome: "timed-out", printed });
   const next = await host.call(callOf());
   expect(next.outcome).toBe("returned");
@@ -94,8 +102,11 @@ test("kill -9 of a process in the middle of calls denies those, and only those",
   const calls = Array.from({ length: 10 }, () => host.call(callOf({ act: "never" })));
   process.kill(pid, "SIGKILL");
   // Other processes have the rest of them, and those go on waiting.
-  await until(async () => (await host.call(callOf())).outcome === "returned", "other calls go through");
-  const next = await host.call(callOf());
+  let next = await host.call(callOf());
+  await until(async () => {
+    if (next.outcome !== "returned") next = await host.call(callOf());
+    return next.outcome === "returned";
+  }, "other calls go through");
   expect(pidIn(next.printed)).not.toBe(pid);
   await writeFile(join(next.printed.trim().split(" ")[1] ?? "", "never"), "");
   for (const result of await Promise.all(calls)) {
@@ -111,20 +122,17 @@ test("a script that cannot be loaded again says why, and is tried again", async 
   });
   const { printed } = await host.call(callOf());
   const directory = printed.trim().split(" ")[1] ?? "";
+  const brokenAt = performance.now();
   await writeFile(join(directory, "broken"), "");
-  const pids = new Set<number>();
-  // Both warm processes, whichever answers.
-  for (let i = 0; i < 20; i++)
-    pids.add(pidIn((await Promise.all([host.call(callOf()), host.call(callOf())]))[i % 2]?.printed ?? ""));
-  const killedAt = performance.now();
-  for (const pid of pids) process.kill(pid, "SIGKILL");
   await until(async () => {
     const result = await host.call(callOf({ deadlineMs: 500 }));
+    // Whoever answers was loaded before.
+    if (result.outcome === "returned") killIfThere(pidIn(result.printed));
     return result.outcome === "died" && result.message.includes("the table is locked");
   }, "a call is told why there is no process");
   // The waits between the tries double; both processes fail each time, so the sixth comes after 200 and 800 ms.
   await until(() => scripts.logged().includes('"failures":6'), "it was tried again and again");
-  expect(performance.now() - killedAt).toBeGreaterThan(900);
+  expect(performance.now() - brokenAt).toBeGreaterThan(900);
   await unlink(join(directory, "broken"));
   await until(async () => (await host.call(callOf())).outcome === "returned", "the script is loaded again");
 });
@@ -144,7 +152,7 @@ test("a SYNCHRONOUS script is never called twice at once, not even while a late 
   });
   const calls = [
     ...Array.from({ length: 20 }, () => host.call(callOf())),
-    host.call(callOf({ act: "hang", deadlineMs: 3_000 })),
+    host.call(callOf({ act: "hang", deadlineMs: 6_000 })),
     ...Array.from({ length: 20 }, () => host.call(callOf())),
   ];
   const outcomes = (await Promise.all(calls)).map(({ outcome }) => outcome);

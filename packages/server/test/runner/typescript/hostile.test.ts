@@ -46,7 +46,8 @@ test.each(["wait", "busy loop", "busy loop later", "endless microtasks", "endles
     const pid = Number((await act("pid")).printed);
     const result = await act(what, 1_000);
     expect(result.outcome).toBe("timed-out");
-    expect(result.durationMs).toBeLessThan(3_000);
+    // Long before anything else would end it.
+    expect(result.durationMs).toBeLessThan(15_000);
     await stillAnswers();
     await until(async () => !(await lives(pid)), `process ${pid} is gone`);
   },

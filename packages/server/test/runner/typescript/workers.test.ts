@@ -85,7 +85,7 @@ test("a call past its deadline is denied at once; the calls beside it finish; th
   const { printed } = await host.call(callOf());
   const first = pidIn(printed);
   const beside = host.call(callOf({ act: "go" }));
-  const late = await host.call(callOf({ act: "go", deadlineMs: 400 }));
+  const late = await host.call(callOf({ act: "go", deadlineMs: 2_000 }));
   expect(late).toMatchObject({ outcome: "timed-out", printed });
   const next = await host.call(callOf());
   expect(next.outcome).toBe("returned");
@@ -103,7 +103,7 @@ test("a call that blocks its process keeps nobody waiting who comes after", asyn
   });
   const blocked = pidIn((await host.call(callOf())).printed);
   let ended = false;
-  const stuck = host.call(callOf({ act: "block", deadlineMs: 8_000 })).finally(() => {
+  const stuck = host.call(callOf({ act: "block", deadlineMs: 15_000 })).finally(() => {
     ended = true;
   });
   // Whatever meets the blocked process before it is known to be so ends at its own deadline.
@@ -147,7 +147,7 @@ test("a synchronous script is never called twice at once, not even while a late 
   const host = await scripts.host({ text: `let running = 0;\n${scriptOf(body, "{ synchronous: true }")}` });
   const calls = [
     ...Array.from({ length: 20 }, () => host.call(callOf())),
-    host.call(callOf({ act: "hang", deadlineMs: 2_000 })),
+    host.call(callOf({ act: "hang", deadlineMs: 6_000 })),
     ...Array.from({ length: 20 }, () => host.call(callOf())),
   ];
   const outcomes = (await Promise.all(calls)).map(({ outcome }) => outcome);
