@@ -53,7 +53,8 @@ export function createLifecycle(options: {
       if (decision.outcome === "challenge") return await ask(request, decision);
       const { userId: user, authMethod } = decision;
       attemptId = decision.attemptId;
-      log.info({ ...request.tunnel, attempt: attemptId, user, authMethod, kind: request.kind }, "allowed");
+      const { kind, clientAddress: from } = request;
+      log.info({ ...request.tunnel, attempt: attemptId, user, from, authMethod, kind }, "allowed");
       if (request.kind === "reauth") return await letStay(request, decision);
       await letIn(request, decision);
     } catch (error) {
@@ -128,7 +129,8 @@ export function createLifecycle(options: {
 
   async function ask(request: AccessRequest, challenge: Challenge): Promise<void> {
     const { attemptId: _attempt, outcome: _outcome, userId: userName, ...question } = challenge;
-    log.info({ ...request.tunnel, user: userName, attempt: challenge.attemptId }, "asked a question");
+    const from = request.clientAddress;
+    log.info({ ...request.tunnel, user: userName, from, attempt: challenge.attemptId }, "asked a question");
     await driver.challenge(request.tunnel, { ...question, userName, waitMs: answerWaitMs });
   }
 
@@ -142,7 +144,8 @@ export function createLifecycle(options: {
       const refusal = { code, reason, clientReason: clientText };
       observed("why an attempt was refused", options.refusedAfterwards(attemptId, refusal));
     }
-    log.info({ ...request.tunnel, attempt: attemptId, user: request.username, code, reason }, "refused");
+    const { username: user, clientAddress: from } = request;
+    log.info({ ...request.tunnel, attempt: attemptId, user, from, code, reason, told: clientText }, "refused");
     // Somebody who is in is ended by this.
     if (request.kind === "reauth")
       await connections.endsAs(request.tunnel, { reason: endReasonOf(code), detail: reason });

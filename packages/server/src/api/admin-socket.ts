@@ -50,8 +50,10 @@ export async function serveAdminSocket(options: {
   app.post<{ Params: { name: string } }>("/commands/:name", async (request, reply) => {
     const began = performance.now();
     const { name } = request.params;
-    const finished = (outcome: string) =>
-      log.info({ command: name, outcome, durationMs: Math.round(performance.now() - began) }, "command");
+    const finished = (outcome: string) => {
+      const durationMs = Math.round(performance.now() - began);
+      log.info({ command: name, ...subjectOf(request.body), outcome, durationMs }, "command");
+    };
     try {
       const result = await runCommand(commands, name, request.body);
       finished("done");
@@ -83,4 +85,17 @@ export async function serveAdminSocket(options: {
       clearTimeout(lastCall);
     },
   };
+}
+
+/** What a command names: never what it sets, which may be a secret. */
+const subjects = ["owner", "name", "user", "userId", "username", "profileId", "key", "id", "verb"];
+
+/** What a command was about, for whoever asks at night who changed what: the names it was given, as they came. */
+function subjectOf(input: unknown): { about?: Record<string, string> } {
+  const given = Object.entries(Object(input)).flatMap(([key, value]): [string, string][] => {
+    const { kind, name = "" } = Object(value);
+    const text = key === "owner" ? `${kind} ${name}`.trim() : value;
+    return subjects.includes(key) && typeof text === "string" ? [[key, text.slice(0, 100)]] : [];
+  });
+  return given.length === 0 ? {} : { about: Object.fromEntries(given) };
 }

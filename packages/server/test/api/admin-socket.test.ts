@@ -74,6 +74,18 @@ test("a command's result is answered as JSON, with the defaults of its input fil
   expect(await post(path, "/commands/nothing", "{}")).toEqual({ status: 200, body: null });
 });
 
+test("what was done is logged with what it was about, and not with what was set", async () => {
+  await serve();
+  const given = { name: "alice", times: 2, key: "a.b", value: "hunter2", owner: { kind: "group", name: "eng" } };
+  await post(path, "/commands/echo", JSON.stringify(given));
+  await post(path, "/commands/nothing", "{}");
+  const about = { name: "alice", key: "a.b", owner: "group eng" };
+  expect(logged).toEqual([
+    ["info", { command: "echo", about, outcome: "invalid-input", durationMs: expect.any(Number) }, "command"],
+    ["info", { command: "nothing", outcome: "done", durationMs: expect.any(Number) }, "command"],
+  ]);
+});
+
 test("the socket is its owner's alone, from the moment it has its name", async () => {
   await serve();
   expect((await stat(path)).mode & 0o777).toBe(0o600);
