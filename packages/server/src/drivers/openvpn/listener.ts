@@ -219,6 +219,8 @@ export class Listener {
       this.#connection?.close();
       this.#connection = undefined;
     }
+    // Stopped while it was being started: it must not outlive us unattended.
+    if (this.#stopHow === "end") await endProcess(server, graceMs);
   }
 
   async #attach(server: ServerProcess, clients: Clients, events: DriverEvents, onClose: () => void): Promise<void> {

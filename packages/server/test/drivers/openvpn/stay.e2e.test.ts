@@ -108,3 +108,18 @@ test("byte counts are told while a tunnel is up, and never exceed those of its e
     expect(counts.bytesOut).toBeLessThanOrEqual(gone.counts?.bytesOut ?? 0);
   }
 });
+
+test("an openvpn that is just being started when the driver is stopped does not stay behind", async () => {
+  await using lab = await openDriverLab();
+  for (const started of [
+    async () => {},
+    async () => await until("openvpn to run", async () => (await lab.servers()).length === 1),
+  ]) {
+    const { driver, told } = lab.life();
+    const start = driver.start(told.events);
+    await started();
+    await driver.stop("end");
+    await start;
+    expect(await lab.servers()).toEqual([]);
+  }
+});
