@@ -1,8 +1,8 @@
 import { type Device, type DeviceState, inPieces, type PeerChange } from "./device.ts";
 import { asPut, takenFrom } from "./difference.ts";
+import type { WireGuardPeer } from "./driver-terms.ts";
 import { enter } from "./look.ts";
 import type { PeerTable } from "./peer-table.ts";
-import type { WireGuardPeer } from "./wireguard-driver.ts";
 
 /** Peers, by public key, that are removed; that stay and let nothing pass; that are there from now on. */
 export type Changes = {

@@ -6,11 +6,11 @@ import type { Log } from "../../core/log.ts";
 import { createRunProgram } from "../../core/system-program.ts";
 import { endProcess, type ProcessIdentity } from "../running-process.ts";
 import type { Device } from "./device.ts";
+import type { ManagedInterface } from "./driver-terms.ts";
 import { kindOf } from "./interface-state.ts";
 import { publicKeyOf } from "./keys.ts";
 import { createUapiDevice, socketOf } from "./uapi-device.ts";
 import { createWgDevice } from "./wg-device.ts";
-import type { ManagedInterface } from "./wireguard-driver.ts";
 import { findWireGuardGo, makeDirectory, startWireGuardGo } from "./wireguard-go.ts";
 
 /** An interface that is there and can be spoken to. */

@@ -1,6 +1,6 @@
 import { canonicalRange, type DeviceState, inPieces, type PeerState } from "./device.ts";
+import type { ExpectedPeer, WireGuardPeer } from "./driver-terms.ts";
 import { isRight, type PeerTable } from "./peer-table.ts";
-import type { ExpectedPeer, WireGuardPeer } from "./wireguard-driver.ts";
 
 /** What brings an interface to the expected peers. */
 export type Difference = {

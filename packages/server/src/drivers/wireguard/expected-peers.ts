@@ -1,6 +1,6 @@
 import { canonicalRange, inPieces } from "./device.ts";
+import type { ExpectedPeer, WireGuardInterface } from "./driver-terms.ts";
 import { isKey } from "./keys.ts";
-import type { ExpectedPeer, WireGuardInterface } from "./wireguard-driver.ts";
 
 /**
  * As the ledger says, with canonical ranges. Who was just told gone (`ended`) and is still listed as let in does not come

@@ -5,18 +5,18 @@ import type { Tunnel } from "../../core/vpn-event.ts";
 import { boundLog } from "../daemon-log.ts";
 import type { Admission, DriverEvents, Question, Refusal } from "../driver.ts";
 import { bringUp, findForeign, takeDown, type UpInterface } from "./bring-up.ts";
-import { identityOf } from "./interface-state.ts";
-import { isKey, publicKeyOf } from "./keys.ts";
-import { allowedIpsOf } from "./peer-table.ts";
-import { Peers } from "./peers.ts";
-import { Requests } from "./requests.ts";
 import type {
   InterfaceStatus,
   WireGuardAnswer,
   WireGuardDriverOptions,
   WireGuardInterface,
   WireGuardRequest,
-} from "./wireguard-driver.ts";
+} from "./driver-terms.ts";
+import { identityOf } from "./interface-state.ts";
+import { isKey, publicKeyOf } from "./keys.ts";
+import { allowedIpsOf } from "./peer-table.ts";
+import { Peers } from "./peers.ts";
+import { Requests } from "./requests.ts";
 import { lastWordsOf, logOf } from "./wireguard-go.ts";
 
 const usualPollMs = 30_000;

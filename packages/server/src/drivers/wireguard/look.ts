@@ -1,7 +1,7 @@
 import type { Traffic, Tunnel } from "../../core/vpn-event.ts";
 import { type DeviceState, inPieces, type PeerState } from "./device.ts";
+import type { WireGuardDriverOptions } from "./driver-terms.ts";
 import { isRight, type KnownPeer, type PeerTable } from "./peer-table.ts";
-import type { WireGuardDriverOptions } from "./wireguard-driver.ts";
 
 type Seen = Parameters<WireGuardDriverOptions["observed"]>[0][number];
 type Handshake = Parameters<WireGuardDriverOptions["shookHands"]>[0];

@@ -5,7 +5,7 @@ import type { LiveTunnel, Tunnel } from "../../core/vpn-event.ts";
 import type { Admission } from "../driver.ts";
 import { ByteCounter, type ByteCounts } from "./byte-counter.ts";
 import { canonicalRange, type PeerState } from "./device.ts";
-import type { WireGuardPeer } from "./wireguard-driver.ts";
+import type { WireGuardPeer } from "./driver-terms.ts";
 
 /** A peer of ours, as it should be on the interface and as it was last seen there. */
 export type KnownPeer = {

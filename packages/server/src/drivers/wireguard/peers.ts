@@ -5,13 +5,13 @@ import type { DriverEvents } from "../driver.ts";
 import { applyChanges, type Changes } from "./apply-changes.ts";
 import type { Device, DeviceState } from "./device.ts";
 import { type Difference, difference } from "./difference.ts";
+import type { ExpectedPeer, WireGuardDriverOptions, WireGuardInterface, WireGuardPeer } from "./driver-terms.ts";
 import { asExpected } from "./expected-peers.ts";
 import { type News, takeNews } from "./look.ts";
 import { type KnownPeer, PeerTable } from "./peer-table.ts";
 import { CountsFile } from "./saved-counts.ts";
 import { takeOver } from "./take-over.ts";
 import { Turns } from "./turns.ts";
-import type { ExpectedPeer, WireGuardDriverOptions, WireGuardInterface, WireGuardPeer } from "./wireguard-driver.ts";
 
 export type PeersOptions = Pick<WireGuardDriverOptions, "expected" | "isOurs" | "log"> & {
   settings: WireGuardInterface;

@@ -1,5 +1,5 @@
 import { SallyportError } from "../../core/errors.ts";
-import type { WireGuardAnswer, WireGuardRequest } from "./wireguard-driver.ts";
+import type { WireGuardAnswer, WireGuardRequest } from "./driver-terms.ts";
 
 type Open = { request: WireGuardRequest; answer: PromiseWithResolvers<WireGuardAnswer> };
 

@@ -2,7 +2,7 @@ import { readFile, rename, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import type { Log } from "../../core/log.ts";
 import type { ByteCounter, ByteCounts } from "./byte-counter.ts";
-import type { WireGuardInterface } from "./wireguard-driver.ts";
+import type { WireGuardInterface } from "./driver-terms.ts";
 
 /** Which making of the interface was attached last, and what each peer's counter there must be added to. */
 export type SavedCounts = { identity: string; bases: Map<string, ByteCounts> };

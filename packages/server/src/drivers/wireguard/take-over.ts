@@ -1,10 +1,10 @@
 import type { LiveTunnel } from "../../core/vpn-event.ts";
 import { type Device, inPieces } from "./device.ts";
 import { asPut, type Difference, difference } from "./difference.ts";
+import type { ExpectedPeer } from "./driver-terms.ts";
 import { enter } from "./look.ts";
 import type { PeerTable } from "./peer-table.ts";
 import { type Counting, continueCounting, type SavedCounts } from "./saved-counts.ts";
-import type { ExpectedPeer } from "./wireguard-driver.ts";
 
 /**
  * Enters what is on an interface into the table, and puts expected peers that are missing or otherwise on it, in one
