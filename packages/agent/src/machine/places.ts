@@ -1,4 +1,5 @@
-import { join } from "node:path";
+import { posix, win32 } from "node:path";
+import type { Platform } from "../interpreter/machine.ts";
 import type { Account } from "./account.ts";
 
 /** Where an account's agent keeps what it keeps; all of it only for that account. */
@@ -19,13 +20,23 @@ export type Places = {
   tunnels: string;
 };
 
-/** `SALLYPORT_AGENT_DIRECTORY` stands in for `~/.local/share/sallyport-agent`. */
-export function placesOf(account: Account, environment: NodeJS.ProcessEnv): Places {
-  const given = environment.SALLYPORT_AGENT_DIRECTORY;
-  return placesIn(given?.startsWith("/") ? given : join(account.home, ".local/share/sallyport-agent"));
+type Environment = Readonly<Record<string, string | undefined>>;
+
+/**
+ * `~/.local/share/sallyport-agent`, on Windows `%LOCALAPPDATA%\\sallyport-agent`, which the system keeps for that account;
+ * `SALLYPORT_AGENT_DIRECTORY`, an absolute path, stands in for it.
+ */
+export function placesOf(account: Account, environment: Environment, platform: Platform): Places {
+  const { isAbsolute, join } = platform === "win" ? win32 : posix;
+  const given = environment.SALLYPORT_AGENT_DIRECTORY ?? "";
+  if (isAbsolute(given)) return placesIn(given, platform);
+  if (platform !== "win") return placesIn(join(account.home, ".local/share/sallyport-agent"), platform);
+  const local = environment.LOCALAPPDATA ?? join(account.home, "AppData", "Local");
+  return placesIn(join(local, "sallyport-agent"), platform);
 }
 
-export function placesIn(directory: string): Places {
+export function placesIn(directory: string, platform: Platform): Places {
+  const { join } = platform === "win" ? win32 : posix;
   return {
     directory,
     consent: join(directory, "consent.json"),
@@ -38,10 +49,20 @@ export function placesIn(directory: string): Places {
   };
 }
 
-/** What the machine's owner decides and the privileged service does; all of it root's. */
-export const servicePlaces = {
-  policy: "/etc/sallyport-agent/policy.json",
-  socket: "/run/sallyport-agent/service.sock",
-  /** Not below /run: it is often mounted noexec. */
-  directory: "/var/lib/sallyport-agent",
-} as const;
+/** What the machine's owner decides and the privileged service does; all of it the administrator's alone. */
+export type ServicePlaces = { policy: string; socket: string; directory: string };
+
+export function servicePlaces(platform: Platform, environment: Environment): ServicePlaces {
+  if (platform === "win") {
+    const directory = win32.join(environment.ProgramData ?? "C:\\ProgramData", "sallyport-agent");
+    // Windows listens at no file: the name of a pipe.
+    return { policy: win32.join(directory, "policy.json"), socket: "\\\\.\\pipe\\sallyport-agent", directory };
+  }
+  return {
+    policy: "/etc/sallyport-agent/policy.json",
+    // macOS has no /run.
+    socket: platform === "mac" ? "/var/run/sallyport-agent/service.sock" : "/run/sallyport-agent/service.sock",
+    // Not below /run: it is often mounted noexec.
+    directory: "/var/lib/sallyport-agent",
+  };
+}

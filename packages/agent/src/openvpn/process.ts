@@ -5,13 +5,13 @@ import { mkdtemp, readdir, rm } from "node:fs/promises";
 import { join } from "node:path";
 import { AgentFailure } from "../failure.ts";
 import { makePrivateDirectory, writeNewFile } from "../machine/private-directory.ts";
+import { ownPlatform } from "../machine/system.ts";
 import { quoteWord } from "../profile/words.ts";
 import { isAlive, startTimeOf } from "../scripts/script-directory.ts";
+import { openVpnCommand, openVpnPrograms } from "./command.ts";
 import type { OpenVpnProcess } from "./session.ts";
 
 const mostLastWords = 16_384;
-const usualPrograms = ["/usr/sbin/openvpn", "/usr/local/sbin/openvpn", "/opt/homebrew/sbin/openvpn", "/sbin/openvpn"];
-const setpriv = "/usr/bin/setpriv";
 
 export type OpenVpnStart = {
   /** Of `readOpenVpnProfile`: only what passes. */
@@ -28,7 +28,7 @@ export type OpenVpnStart = {
 
 /** @throws AgentFailure `program-missing` */
 export function findOpenVpn(given: string | undefined): string {
-  const found = (given === undefined ? usualPrograms : [given]).find(isProgram);
+  const found = (given === undefined ? openVpnPrograms(ownPlatform(), process.env) : [given]).find(isProgram);
   if (found !== undefined) return found;
   throw new AgentFailure(
     "program-missing",
@@ -61,10 +61,8 @@ export async function startOpenVpn(options: OpenVpnStart): Promise<OpenVpnProces
       : join(options.management.directory, `openvpn-${randomBytes(8).toString("hex")}`);
   const config = join(directory, "config");
   await writeNewFile(config, configText(options, managementPath), 0o600);
-  const command = [program, "--config", config];
-  // Sent when we end, however we end: openvpn then takes the tunnel down.
-  if (isProgram(setpriv)) command.unshift(setpriv, "--pdeathsig", "TERM");
-  const child = spawn(command[0] as string, command.slice(1), {
+  const command = openVpnCommand({ platform: ownPlatform(), program, config, isProgram });
+  const child = spawn(command.program, [...command.args], {
     cwd: directory,
     env: { PATH: "/usr/sbin:/usr/bin:/sbin:/bin", LANG: "C.UTF-8" },
     stdio: ["ignore", "pipe", "pipe"],

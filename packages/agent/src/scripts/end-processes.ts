@@ -1,5 +1,6 @@
 import { spawn } from "node:child_process";
 import { constants } from "node:os";
+import { descendantsOf, killProcessesOf } from "./script-directory.ts";
 
 /**
  * The program that ends a process and whatever it started, where signals reach no group: Windows. `systemRoot` is the
@@ -9,15 +10,26 @@ export function treeEnd(pid: number, systemRoot: string): { program: string; arg
   return { program: `${systemRoot}\\System32\\taskkill.exe`, args: ["/PID", `${pid}`, "/T", "/F"] };
 }
 
-/** Kills a script and what it started and left in its group. It leads that, and was not waited for: the number is its own. */
-export function endScript(pid: number): void {
+/**
+ * Kills a script and whatever it started: its group, its descendants in sessions of their own, and those that have the
+ * name of its directory in their environment, wherever they went. It was not waited for yet: the number is its own.
+ */
+export async function endScript(pid: number, directory: string): Promise<void> {
   if (process.platform === "win32") {
     const { program, args } = treeEnd(pid, process.env.SystemRoot ?? "C:\\Windows");
     spawn(program, args, { stdio: "ignore", windowsHide: true }).on("error", () => undefined);
     return;
   }
+  // Before any is killed: whoever loses its parent is nobody's descendant.
+  const descendants = await descendantsOf(pid);
+  kill(-pid);
+  for (const one of descendants) kill(one);
+  await killProcessesOf(directory);
+}
+
+function kill(target: number): void {
   try {
-    process.kill(-pid, constants.signals.SIGKILL);
+    process.kill(target, constants.signals.SIGKILL);
   } catch {
     // It ended meanwhile.
   }

@@ -12,7 +12,7 @@ import { writeNewFile } from "../machine/private-directory.ts";
 import { BoundedOutput } from "./bounded-output.ts";
 import { endScript } from "./end-processes.ts";
 import { type ConnectionFacts, refusedNames, scriptEnvironment } from "./environment.ts";
-import { killProcessesOf, makeScriptDirectory, type ScriptDirectory } from "./script-directory.ts";
+import { makeScriptDirectory, type ScriptDirectory } from "./script-directory.ts";
 
 export type ScriptToRun = {
   name: string;
@@ -192,8 +192,7 @@ async function run(ready: Ready): Promise<Omit<ScriptOutcome, "startedAt" | "dur
   clearTimeout(late);
   terms.signal?.removeEventListener("abort", abort);
   if (typeof ending === "string") {
-    endScript(pid);
-    await killProcessesOf(directory.path);
+    await endScript(pid, directory.path);
     await Promise.race([exited, wait(1_000, undefined, { ref: false })]);
   }
   await Promise.race([closed, wait(drainMs)]);

@@ -58,6 +58,15 @@ export async function killProcessesOf(path: string): Promise<void> {
   }
 }
 
+/** Processes that one started, and those that these started, as far as their parents still live; none without proc(5). */
+export async function descendantsOf(pid: number): Promise<number[]> {
+  const entries = (await readdir("/proc").catch(() => [])).filter((entry) => /^\d+$/.test(entry)).map(Number);
+  const parents = await Promise.all(entries.map(async (one) => [one, Number((await statFields(one))?.[1])] as const));
+  const found = [pid];
+  for (const parent of found) found.push(...parents.filter(([, of]) => of === parent).map(([one]) => one));
+  return found.slice(1);
+}
+
 function temporaryOf(path: string): string {
   return join(path, "tmp");
 }

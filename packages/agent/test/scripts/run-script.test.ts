@@ -79,10 +79,12 @@ test("neither a link in the place of its directory nor one that others can write
 test("one that never ends is killed at its deadline, with everything that it started", async () => {
   const mark = `4${process.pid}.25`;
   const outcome = await run(
-    `#!/bin/sh\nsleep ${mark} & setsid sleep ${mark} & trap '' TERM\necho begun\nsleep ${mark}\n`,
-    {
-      deadlineMs: 4_000,
-    },
+    // Beside the plain: sessions of their own, parents that are gone, environments that do not tell where they are from.
+    [
+      ...["#!/bin/sh", `sleep ${mark} & setsid sleep ${mark} & (setsid sleep ${mark} &)`],
+      ...[`env -i setsid sleep ${mark} & (env -i sleep ${mark} &)`, "trap '' TERM", "echo begun", `sleep ${mark}\n`],
+    ].join("\n"),
+    { deadlineMs: 4_000 },
   );
   expect(outcome).toMatchObject({ outcome: "timed-out", signal: "SIGKILL", output: "begun\n" });
   await expect.poll(() => processesWith(mark), { timeout: 20_000 }).toEqual([]);

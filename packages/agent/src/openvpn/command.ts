@@ -1,0 +1,28 @@
+import { win32 } from "node:path";
+import type { Platform } from "../interpreter/machine.ts";
+
+const setpriv = "/usr/bin/setpriv";
+
+/** Where OpenVPN's packages put the program, in the order in which they are looked for; never what PATH says. */
+export function openVpnPrograms(
+  platform: Platform,
+  environment: Readonly<Record<string, string | undefined>>,
+): readonly string[] {
+  if (platform === "win")
+    return [win32.join(environment.ProgramFiles ?? "C:\\Program Files", "OpenVPN", "bin", "openvpn.exe")];
+  if (platform === "mac") return ["/opt/homebrew/sbin/openvpn", "/usr/local/sbin/openvpn", "/opt/local/sbin/openvpn"];
+  return ["/usr/sbin/openvpn", "/usr/local/sbin/openvpn", "/sbin/openvpn"];
+}
+
+/** What starts it. On Linux it is told to end when we end, however we end, and then takes the tunnel down. */
+export function openVpnCommand(start: {
+  platform: Platform;
+  program: string;
+  config: string;
+  isProgram(path: string): boolean;
+}): { program: string; args: readonly string[] } {
+  const { platform, program, config, isProgram } = start;
+  const args = ["--config", config];
+  if (platform !== "linux" || !isProgram(setpriv)) return { program, args };
+  return { program: setpriv, args: ["--pdeathsig", "TERM", program, ...args] };
+}
