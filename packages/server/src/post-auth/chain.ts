@@ -47,6 +47,9 @@ export type ChainOutcome = {
   warnings: string[];
 };
 
+/** What stands, followed by the script's name, as the reason where a script denied without giving one. */
+export const deniedWithoutReason = "denied by the post-auth script";
+
 /** Asks the scripts in order; each sees what the one before decided, and the first that does not allow ends it. */
 export async function runChain(chain: ChainInput): Promise<ChainOutcome> {
   const { scripts, input, answer } = chain;

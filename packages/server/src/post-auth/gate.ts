@@ -3,7 +3,7 @@ import type { PostAuth, PostAuthContext, PostAuthInput, PostAuthVerdict } from "
 import { secretValues } from "../core/properties.ts";
 import { Secret } from "../core/secret.ts";
 import type { ScriptStore, SettingStore } from "../store/store.ts";
-import { type ChainInput, type ChainOutcome, type ChainQuestion, runChain } from "./chain.ts";
+import { type ChainInput, type ChainOutcome, type ChainQuestion, deniedWithoutReason, runChain } from "./chain.ts";
 import { type ActiveScript, createGeneration, type Generation } from "./generation.ts";
 import type { Loaders } from "./loaders.ts";
 import { maskSecretsOf } from "./mask-secrets.ts";
@@ -135,5 +135,5 @@ function verdictOf(outcome: ChainOutcome, input: PostAuthInput): Partial<PostAut
   if (outcome.outcome === "challenge") return { ...rest, reason: `the post-auth script ${by} asked a question` };
   const silent = outcome.outcome === "deny" && outcome.reason === input.authret.reason;
   // What the method said of the credentials is no reason for a denial.
-  return { ...rest, reason: silent ? `denied by the post-auth script ${by}` : outcome.reason };
+  return { ...rest, reason: silent ? `${deniedWithoutReason} ${by}` : outcome.reason };
 }

@@ -20,6 +20,9 @@ const silent = { debug: nothing, info: nothing, warn: nothing, error: nothing };
 
 const live = `
 def post_auth(authcred, attributes, authret, info):
+    if authcred['username'] == 'quiet':
+        authret['status'] = 1
+        return authret
     if authcred['username'] == 'mallory':
         authret['status'] = 1
         authret['reason'] = 'mallory never'
@@ -120,7 +123,7 @@ async function replay(...args: string[]): Promise<ReplayReport> {
 }
 
 test("a real attempt becomes a case that the script passes, without any secret", async () => {
-  for (const user of ["alice", "mallory"]) {
+  for (const user of ["alice", "mallory", "quiet"]) {
     const id = await attempt(user);
     const { stdout, status } = await daemon.run(["post-auth", "record", id]);
     expect(status).toBe(0);
@@ -133,7 +136,7 @@ test("a real attempt becomes a case that the script passes, without any secret",
     expect(await daemon.json(["post-auth", "test", "gate", "--cases", cases])).toMatchObject([{ passed: true }]);
     // Another decision fails it.
     const other = await file(`def post_auth(authcred, attributes, authret, info):
-    authret['status'] = 0 if authcred['username'] == 'mallory' else 1
+    authret['status'] = 1 if authcred['username'] == 'alice' else 0
     return authret
 `);
     const failed = await daemon.run(["post-auth", "test", other, "--cases", cases]);

@@ -1,6 +1,7 @@
 import type { AttemptRecord, TraceEntry } from "../../core/attempt.ts";
 import { SallyportError } from "../../core/errors.ts";
 import type { PostAuthInput } from "../../core/post-auth.ts";
+import { deniedWithoutReason } from "../chain.ts";
 import type { Expectation } from "./case-file.ts";
 
 /** A case as a file of cases has it, and what its author should know of it. */
@@ -62,7 +63,11 @@ export function recordCase(attempt: AttemptRecord): RecordedCase {
 function expectationOf(attempt: AttemptRecord, asked: TraceEntry): Expectation {
   if (asked.outcome === "challenged") return { status: 1, challenges: [(asked.detail ?? "").replace(/^asked: /, "")] };
   if (asked.outcome === "denied") {
-    return { status: 1, ...(attempt.code === "script-denied" && { reason: asked.detail ?? attempt.reason }) };
+    const reason = asked.detail ?? attempt.reason;
+    // A reason that is not the script's own, or not as the script gave it, would be another when the case is run.
+    const own =
+      attempt.code === "script-denied" && !reason.startsWith(deniedWithoutReason) && !reason.includes("[secret]");
+    return { status: 1, ...(own && { reason }) };
   }
   const placed = Object.entries(asked.changes ?? {}).filter(([key]) => key === "conn_group" || key === "conn_ip");
   if (placed.length === 0) return { status: 0 };
