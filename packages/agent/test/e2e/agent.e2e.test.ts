@@ -46,7 +46,7 @@ beforeAll(async () => {
 
 afterEach(endAgents);
 
-afterAll(() => lab[Symbol.asyncDispose]());
+afterAll(() => lab?.[Symbol.asyncDispose]());
 
 const record = () => join(lab.directory, "record");
 

@@ -36,7 +36,7 @@ beforeAll(async () => {
   await alice.connected();
 });
 
-afterAll(() => lab[Symbol.asyncDispose]());
+afterAll(() => lab?.[Symbol.asyncDispose]());
 
 /** Reads the configuration again, and resolves with what the log says of it. */
 async function reload(profiles: readonly object[], changes: object = {}): Promise<string> {

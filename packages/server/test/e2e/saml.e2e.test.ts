@@ -27,7 +27,7 @@ beforeAll(async () => {
   await lab.succeed(["sacli", "--key", "auth.saml.0.idp_cert", "--value_file", certificate, "ConfigPut"]);
 });
 
-afterAll(() => lab[Symbol.asyncDispose]());
+afterAll(() => lab?.[Symbol.asyncDispose]());
 
 /** A client that says it can open a browser; nobody types a password that would mean anything. */
 const connecting = async (user: string, ovpnText: string, abilities = "webauth") =>

@@ -26,7 +26,7 @@ afterEach(async () => {
   }
 });
 
-afterAll(() => lab[Symbol.asyncDispose]());
+afterAll(() => lab?.[Symbol.asyncDispose]());
 
 async function activate(script: string): Promise<void> {
   const file = join(lab.directory, "script.py");

@@ -20,7 +20,7 @@ beforeAll(async () => {
   await lab.succeed(["post-auth", "activate", "office-gate"]);
 });
 
-afterAll(() => lab[Symbol.asyncDispose]());
+afterAll(() => lab?.[Symbol.asyncDispose]());
 
 const rows = (user: string) => lab.json<ConnectionRow[]>(["connection", "log", "--user", user]);
 

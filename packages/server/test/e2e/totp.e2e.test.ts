@@ -12,7 +12,7 @@ beforeAll(async () => {
   await lab.succeed(["property", "set", "--default", "prop_google_auth", "true"]);
 });
 
-afterAll(() => lab[Symbol.asyncDispose]());
+afterAll(() => lab?.[Symbol.asyncDispose]());
 
 /** A user with an authenticator, and its code of now or of `steps` half minutes later. */
 async function enrolled(name: string) {

@@ -60,8 +60,8 @@ beforeAll(async () => {
 });
 
 afterAll(async () => {
-  await radius.end("SIGKILL");
-  await lab[Symbol.asyncDispose]();
+  await radius?.end("SIGKILL");
+  await lab?.[Symbol.asyncDispose]();
 });
 
 /** What `explain` prints of the user's last attempt must name the cause, who must act and the next step. */

@@ -37,7 +37,7 @@ beforeAll(async () => {
   await store("asking", await file("asking.ts", asking));
 });
 
-afterAll(() => lab[Symbol.asyncDispose]());
+afterAll(() => lab?.[Symbol.asyncDispose]());
 
 async function file(name: string, text: string): Promise<string> {
   const path = join(lab.directory, name);

@@ -17,7 +17,7 @@ beforeAll(async () => {
   await lab.daemon.start();
 });
 
-afterAll(() => lab[Symbol.asyncDispose]());
+afterAll(() => lab?.[Symbol.asyncDispose]());
 
 /** What the server's own machine gets, status first. */
 async function here(path: string, ...more: string[]): Promise<string> {

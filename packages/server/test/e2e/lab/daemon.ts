@@ -53,7 +53,7 @@ export function createDaemon(options: {
           if (child?.exited() !== undefined) throw new Error(`The daemon ended.\n${child.output()}`);
           return options.answers();
         },
-        { deadlineMs: 60_000, everyMs: 100, otherwise: output },
+        { deadlineMs: 120_000, everyMs: 100, otherwise: output },
       );
     },
     stop: async () => {
