@@ -2,6 +2,9 @@ import pino from "pino";
 import type { Log } from "../core/log.ts";
 import { openLogSink } from "./log-sink.ts";
 
+/** Not by way of `process.stderr`, which would open a stream of its own on it. */
+const standardError = 2;
+
 /**
  * The daemon's log: one JSON object a line on standard error, times in UTC, so that a journal, a file or a terminal may
  * take it, none of which it waits for. `SALLYPORT_LOG_LEVEL` sets what is written (debug, info, warn, error).
@@ -16,6 +19,6 @@ export function openLog(level: string | undefined): Log {
       formatters: { level: (label) => ({ level: label }) },
       serializers: { error: pino.stdSerializers.err },
     },
-    openLogSink(process.stderr.fd),
+    openLogSink(standardError),
   );
 }

@@ -30,6 +30,8 @@ export async function openArrow(options: {
   range: string;
   /** Of everybody who asks. */
   properties?: Properties;
+  /** What the network says to somebody who is let in. */
+  letIntoNetwork?: () => Promise<void>;
   refusedAfterwards?: Parameters<typeof createLifecycle>[0]["refusedAfterwards"];
 }): Promise<Arrow> {
   const directory = await mkdtemp(join(tmpdir(), "arrow-"));
@@ -59,7 +61,7 @@ export async function openArrow(options: {
   });
   const passage = createPassage({
     ledger: store.ledger,
-    network: { admit: async () => {}, release: async () => {}, restore: async () => {} },
+    network: { admit: options.letIntoNetwork ?? (async () => {}), release: async () => {}, restore: async () => {} },
     nodeNumber: 0,
     profile,
     device: () => "tun-test",

@@ -1,6 +1,6 @@
 import { expect, test } from "vitest";
 import { withAttemptCode } from "../../src/core/attempt-code.ts";
-import { clientReasonOf } from "../../src/core/errors.ts";
+import { clientReasonOf, SallyportError } from "../../src/core/errors.ts";
 import { openArrow } from "./arrow.ts";
 
 test("whoever passed the sign-in and has an address that nobody can have is told the attempt's code, and the attempt why", async () => {
@@ -19,4 +19,13 @@ test("whoever passed the sign-in and has an address that nobody can have is told
     reason: expect.stringContaining("conn_ip 192.0.2.77"),
     clientReason,
   });
+});
+
+test("whom the network has no time for is told to come back, and has no address until then", async () => {
+  await using arrow = await openArrow({
+    range: "10.42.0.0/20",
+    letIntoNetwork: () => Promise.reject(new SallyportError("too-busy", "too many changes wait")),
+  });
+  expect(await arrow.ask("a")).toMatchObject({ refused: { code: "too-busy", retryAfterSeconds: 5 } });
+  expect(await arrow.store.ledger.unfinished({ nodeNumber: 0 })).toEqual([]);
 });
