@@ -96,6 +96,8 @@ export default definePostAuth({ settings, checkSettings }, async (request, ctx) 
 async function authenticate(parameters: Parameters, settings: Settings, signal: AbortSignal): Promise<Answer> {
   const { factor, username } = parameters;
   const isWaiting = factor !== "passcode";
+  // Not as it was typed: answers to questions are masked wherever they would be recorded.
+  const how = { push: "Push", phone: "Call", auto: "a factor of Duo's choice" }[factor ?? ""] ?? factor;
   const until = isWaiting ? signal : withinMs(settings.answerWithinMs, signal);
   let reply: Reply;
   try {
@@ -103,16 +105,16 @@ async function authenticate(parameters: Parameters, settings: Settings, signal: 
   } catch (error) {
     if (!isWaiting || !signal.aborted) throw error;
     return deny({
-      reason: `Duo: ${username} did not answer the ${factor} before scripts.deadlineMs was over`,
+      reason: `Duo: ${username} did not answer (${how}) before scripts.deadlineMs was over`,
       clientReason: "Your sign-in was not confirmed in time. Please try again.",
     });
   }
   const [status, said] = [textOf(reply.status), textOf(reply.status_msg)];
-  if (reply.result === "allow") return allow({ reason: `Duo lets ${username} in by ${factor}: ${said}` });
+  if (reply.result === "allow") return allow({ reason: `Duo lets ${username} in by ${how}: ${said}` });
   if (reply.result === "deny") {
-    return deny({ reason: `Duo refuses ${username} by ${factor} (${status}): ${said}`, clientReason: said });
+    return deny({ reason: `Duo refuses ${username} by ${how} (${status}): ${said}`, clientReason: said });
   }
-  throw new Unreachable(`Duo answered ${JSON.stringify(reply.result)} to a ${factor}`);
+  throw new Unreachable(`Duo answered ${JSON.stringify(reply.result)} (${how})`);
 }
 
 /** What somebody typed: the name of a factor, or a passcode; undefined for what cannot be one. */
@@ -184,7 +186,10 @@ const mostAnswerBytes = 256 * 1024;
 function post(where: object, body: string, signal: AbortSignal): Promise<{ status: number; text: string }> {
   return new Promise((resolve, reject) => {
     const fail = (error: Error) => {
-      const why = signal.aborted ? "no answer in time" : error.message;
+      // Node's own advice is in force already, and none for whoever sets settings.
+      const [said = ""] = error.message.split("; if the root CA is installed locally");
+      const untrusted = said === error.message ? "" : " (setting caPem)";
+      const why = signal.aborted ? "no answer in time" : `${said}${untrusted}`;
       reject(new Unreachable(`Duo cannot be reached: ${why}`));
     };
     const outgoing = httpsRequest({ ...where, method: "POST", agent: false, signal }, (incoming) => {

@@ -188,7 +188,7 @@ describe("a push at once", () => {
     ["timeout", "Login timed out."],
   ])("that ends with %s refuses, in Duo's words", async (status, status_msg) => {
     factorAnswers({ response: { result: "deny", status, status_msg } });
-    expect(await pushed()).toMatchObject(refused(status_msg, new RegExp(`by push \\(${status}\\)`)));
+    expect(await pushed()).toMatchObject(refused(status_msg, new RegExp(`by Push \\(${status}\\)`)));
   });
 
   test.each(["safe", "secure"])("that nobody answers before the deadline refuses (%s)", async (failMode) => {

@@ -62,7 +62,10 @@ function peopleSettings({ defaults, inForce }: ListedSettings): string {
   const present = inForce as Readonly<Record<string, unknown>>;
   const names = [...new Set([...Object.keys(settings), ...Object.keys(present)])];
   if (names.length === 0) return "It has no settings.\n";
-  const shown = (value: unknown) => visible(JSON.stringify(value) ?? "");
+  const shown = (value: unknown) => {
+    const text = visible(JSON.stringify(value) ?? "");
+    return text.length <= 100 ? text : `${text.slice(0, 97)}...`;
+  };
   return table(
     ["SETTING", "IN FORCE", "DEFAULT"],
     names.map((name) => [name, shown(present[name]), shown(settings[name])]),
