@@ -11,10 +11,10 @@ export async function lastWords(options: {
 }): Promise<string> {
   const { program, log, telling = () => true } = options;
   const text = await readFile(log, "utf8").catch(() => "");
-  const lines = text
-    .slice(-mostTailBytes)
-    .split("\n")
-    .filter((line) => line !== "" && telling(line));
+  const tail = text.slice(-mostTailBytes);
+  // Where it was cut, half a line is left: nobody could tell what it belongs to.
+  const whole = tail.length < text.length ? tail.slice(tail.indexOf("\n") + 1) : tail;
+  const lines = (whole || tail).split("\n").filter((line) => line !== "" && telling(line));
   return `${program} ended; its log ${log} ends with: ${lines.slice(-3).join(" | ") || "(nothing)"}`;
 }
 

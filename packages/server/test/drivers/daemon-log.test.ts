@@ -39,3 +39,17 @@ test("lines that tell nothing are no last words", async () => {
   const said = await lastWords({ program: "wireguard-go", log, telling: (line) => !line.startsWith("│") });
   expect(said).toMatch(/ends with: why it ended$/);
 });
+
+test("the line in which a long log is cut is no last word, unless there is no other", async () => {
+  const frame = `┌${"─".repeat(54)}┐\n│ advice │\n`;
+  const words = { program: "wireguard-go", log, telling: (line: string) => !/^[│┌]/.test(line) };
+  // A frame ends the log, and wherever it is cut nothing of it is told.
+  for (let more = 0; more < frame.length; more += 1) {
+    await writeFile(log, `${"x".repeat(more)}\n${frame.repeat(200)}`);
+    expect(await lastWords(words)).toMatch(/ends with: \(nothing\)$/);
+    await writeFile(log, `${frame.repeat(200)}${"│ x │\n".repeat(more % 20)}`);
+    expect(await lastWords(words)).toMatch(/ends with: \(nothing\)$/);
+  }
+  await writeFile(log, `${"y".repeat(10_000)}\n`);
+  expect(await lastWords(words)).toMatch(/ends with: y{4095}$/);
+});
