@@ -130,10 +130,10 @@ export const commands: Readonly<Record<string, Command>> = {
     run: async ({ values, positionals }, around) => {
       const path = only(positionals, "the script to run");
       const { account, places, environment, print, tell } = around;
-      if (account.isRoot && !values["allow-root"])
-        throw new AgentFailure("not-permitted", "You are root, and the script would be too.", "Say --allow-root.");
       const event = oneOf<ScriptEvent | "">("--event", values.event, ["connect", "disconnect"], "");
       if (event === "") throw new AgentFailure("usage", "Say --event connect or --event disconnect.");
+      if (account.isRoot && !values["allow-root"])
+        throw new AgentFailure("not-permitted", "You are root, and the script would be too.", "Say --allow-root.");
       const facts = await stat(path).catch(() => undefined);
       if (!facts?.isFile() || facts.size > mostScriptBytes)
         throw new AgentFailure("failed", `${path} is no script, or longer than ${mostScriptBytes} bytes.`);

@@ -7,6 +7,7 @@ const main = resolve(import.meta.dirname, "../../src/main.ts");
 test("wrong usage is told on standard error and ends with 2; help that was asked for is what is printed", async () => {
   expect(await agent()).toEqual({ status: 2, stdout: "", stderr: expect.stringContaining("Usage: sallyport-agent") });
   expect(await agent("zork")).toEqual({ status: 2, stdout: "", stderr: expect.stringContaining("no command zork") });
+  expect(await agent("run-script", "--event", "zork", "a.sh")).toMatchObject({ status: 2, stdout: "" });
   expect(await agent("--help")).toEqual({ status: 0, stdout: expect.stringContaining("Usage:"), stderr: "" });
 });
 
