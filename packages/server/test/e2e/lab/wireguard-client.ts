@@ -25,6 +25,7 @@ export type WireGuardClient = {
   name: string;
   /** Brings it to another file of the same device. */
   use(text: string): Promise<void>;
+  /** Sends packets until so many are answered, for some seconds. */
   ping(target: string, count?: number): Promise<boolean>;
   stop(): Promise<void>;
 };
@@ -72,7 +73,7 @@ export async function startWireGuardClient(
     name,
     use,
     ping: async (target, count = 1) => {
-      const words = ["ping", "-n", "-q", "-i", "0.2", "-W", "2", "-c", `${count}`, target];
+      const words = ["ping", "-n", "-q", "-i", "0.2", "-w", "5", "-c", `${count}`, target];
       return await within(...words).then(
         () => true,
         () => false,
