@@ -1,14 +1,13 @@
-import { readFile, rm } from "node:fs/promises";
+import { readdir, readFile, rm } from "node:fs/promises";
 import { dirname, join } from "node:path";
-import { readAgentConfig } from "@sallyport/protocol";
-import { describe } from "../consent/decide.ts";
+import { type ClientScript, readAgentConfig } from "@sallyport/protocol";
+import { describe, hashForm } from "../consent/decide.ts";
 import { AgentFailure } from "../failure.ts";
 import { onOneLine } from "../fit-for-terminal.ts";
 import { accountExists } from "../machine/account-name.ts";
 import { makeRootDirectory, replaceFile } from "../machine/private-directory.ts";
 import { type Policy, readPolicy } from "../service/policy.ts";
 import type { Surroundings } from "./surroundings.ts";
-import { askedOfOwner, hashForm } from "./trust.ts";
 
 type Values = Readonly<Record<string, unknown>>;
 type Asked = Awaited<ReturnType<typeof askedOfOwner>>;
@@ -135,3 +134,12 @@ const change: Readonly<
     return { policy: { ...policy, servers } };
   },
 };
+
+/** What users' agents handed to the service and the owner has not allowed. */
+async function askedOfOwner(
+  directory: string,
+): Promise<{ serverId: string; serverName: string; script: ClientScript }[]> {
+  const asked = join(directory, "asked");
+  const names = (await readdir(asked).catch(() => [])).filter((name) => /^[0-9a-f]{64}\.json$/.test(name));
+  return await Promise.all(names.map(async (name) => JSON.parse(await readFile(join(asked, name), "utf8"))));
+}

@@ -1,7 +1,6 @@
-import { readdir, readFile } from "node:fs/promises";
-import { join } from "node:path";
+import { readFile } from "node:fs/promises";
 import { type ClientScript, readAgentConfig } from "@sallyport/protocol";
-import { describe } from "../consent/decide.ts";
+import { describe, hashForm } from "../consent/decide.ts";
 import { type SeenScripts, seenScripts } from "../consent/seen.ts";
 import { changeConsent, changeServer, readConsent, type ServerConsent, sameServer } from "../consent/store.ts";
 import { AgentFailure } from "../failure.ts";
@@ -10,9 +9,6 @@ import type { Surroundings } from "./surroundings.ts";
 import { administratorTrust } from "./trust-administrator.ts";
 
 type Values = Readonly<Record<string, unknown>>;
-
-/** A script by its SHA-256, or the beginning of it. */
-export const hashForm = /^[0-9a-f]{8,64}$/i;
 
 /** Shows what servers want to run here and what was agreed to, and changes that. */
 export async function trust(values: Values, around: Surroundings): Promise<void> {
@@ -103,13 +99,4 @@ async function revoke(wanted: string, { places, print }: Surroundings): Promise<
     throw new AgentFailure("failed", `Nothing was agreed to under ${onOneLine(wanted)}.`, next);
   }
   print("agreed no longer: it will be asked again\n");
-}
-
-/** What users' agents handed to the service and the owner has not allowed. */
-export async function askedOfOwner(
-  directory: string,
-): Promise<{ serverId: string; serverName: string; script: ClientScript }[]> {
-  const asked = join(directory, "asked");
-  const names = (await readdir(asked).catch(() => [])).filter((name) => /^[0-9a-f]{64}\.json$/.test(name));
-  return await Promise.all(names.map(async (name) => JSON.parse(await readFile(join(asked, name), "utf8"))));
 }

@@ -3,6 +3,9 @@ import { onLines, onOneLine } from "../fit-for-terminal.ts";
 import type { FetchedBundle } from "../server/fetch-bundle.ts";
 import { changeServer, consentFor, readConsent } from "./store.ts";
 
+/** A script by its SHA-256, or the beginning of it. */
+export const hashForm = /^[0-9a-f]{8,64}$/i;
+
 /** `--scripts`: run none; ask for those not yet agreed to; run all of this server's. */
 export const scriptModes = ["never", "ask", "trust"] as const;
 export type ScriptMode = (typeof scriptModes)[number];

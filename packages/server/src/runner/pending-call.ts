@@ -1,5 +1,4 @@
 import type { ScriptCall, ScriptReturn } from "./runner.ts";
-import type { Worker } from "./worker.ts";
 
 /** How a call came out, without what is the same for all outcomes. */
 type Outcome<Return = ScriptReturn> = Return extends unknown ? Omit<Return, "printed" | "durationMs"> : never;
@@ -8,8 +7,6 @@ type Outcome<Return = ScriptReturn> = Return extends unknown ? Omit<Return, "pri
 export class PendingCall {
   readonly call: ScriptCall;
   readonly result: Promise<ScriptReturn>;
-  /** Undefined while it waits for one. */
-  worker: Worker | undefined;
   /** How many searches of the directory are under way for it. */
   searches = 0;
   readonly #startedAt = performance.now();

@@ -32,6 +32,8 @@ export class WorkerPool implements ScriptHost {
   /** Those that take no more calls, until their process is gone. */
   readonly #retired = new Set<Worker>();
   readonly #waiting: PendingCall[] = [];
+  /** Who does a call that waits no more. */
+  readonly #workerOf = new WeakMap<PendingCall, Worker>();
   #called = false;
   #closed = false;
   #onIdle: (() => void) | undefined;
@@ -108,7 +110,7 @@ export class WorkerPool implements ScriptHost {
 
   /** The deadline of a call is over. */
   #giveUp(pending: PendingCall): void {
-    const { worker } = pending;
+    const worker = this.#workerOf.get(pending);
     if (worker === undefined) {
       this.#waiting.splice(this.#waiting.indexOf(pending), 1);
       const message = this.#lastFault;
@@ -127,7 +129,7 @@ export class WorkerPool implements ScriptHost {
   #dispatch(): void {
     for (let worker = this.#roomiest(); worker && this.#waiting.length > 0; worker = this.#roomiest()) {
       const pending = this.#waiting.shift() as PendingCall;
-      pending.worker = worker;
+      this.#workerOf.set(pending, worker);
       worker.run(pending);
     }
     this.#startMissing();
