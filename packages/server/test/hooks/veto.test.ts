@@ -143,7 +143,7 @@ describe("who held an address before", () => {
   });
 
   it("does not keep the next holder out when the hook cannot be told", async () => {
-    const firewall = listener({ name: "firewall", veto: true, deadlineMs: 400 }, ({ event }) =>
+    const firewall = listener({ name: "firewall", veto: true, deadlineMs: 2_000 }, ({ event }) =>
       event === "C" ? yes : { ...no, answer: "failed", failure: "crashed" },
     );
     const hooks = hooksOf([firewall], ledger.store);
