@@ -34,6 +34,8 @@ async function tryToStart(options: {
   messageAuthenticator: boolean;
   /** The secret it knows for us. */
   secret?: string;
+  /** The words that start it in another place: a network namespace, whose loopback is another. */
+  startedBy?: (words: readonly string[]) => readonly string[];
 }): Promise<FreeRadius> {
   const directory = await mkdtemp(join(tmpdir(), "freeradius-"));
   await chmod(directory, 0o700);
@@ -47,7 +49,8 @@ async function tryToStart(options: {
     "radiusd.conf",
     configuration({ ...options, directory, port, accountingPort, secret: options.secret ?? secret }),
   );
-  const child = await startChild(["/usr/sbin/freeradius", "-f", "-x", "-x", "-l", "stdout", "-d", directory]);
+  const words = ["/usr/sbin/freeradius", "-f", "-x", "-x", "-l", "stdout", "-d", directory];
+  const child = await startChild(options.startedBy?.(words) ?? words);
   const stop = async () => {
     child.signal("SIGCONT");
     await child.end("SIGTERM", 5_000);
