@@ -25,7 +25,8 @@ beforeAll(async () => {
   }
   for (const directory of ["tmp", "scripts", "dev"]) await mkdir(join(machine, directory));
   await writeFile(join(machine, "dev/null"), "");
-});
+  // It compresses Python's memory and writes 150 MB: minutes on a machine that is busy with other tests.
+}, 400_000);
 afterAll(() => rm(machine, { recursive: true }));
 
 /** Runs the executable there, without a single variable. */

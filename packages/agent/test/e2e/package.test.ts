@@ -29,7 +29,7 @@ beforeAll(async () => {
   const { dependencies } = JSON.parse(await readFile(join(installed, "package.json"), "utf8"));
   for (const name of Object.keys(dependencies))
     await symlink(join(root, "node_modules", name), join(directory, "node_modules", name));
-});
+}, 400_000);
 afterAll(() => rm(directory, { recursive: true }));
 
 /** With nothing of ours in the environment. */
