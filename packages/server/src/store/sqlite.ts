@@ -3,9 +3,8 @@ import type { LogConfig } from "kysely";
 import { newId } from "../core/id.ts";
 import type { AttemptOptions } from "./attempt-queue.ts";
 import type { Database } from "./database.ts";
-import { migrate } from "./migrate.ts";
-import { SqliteEngine } from "./sqlite/engine.ts";
 import { faultOf } from "./sqlite/faults.ts";
+import { openEngine } from "./sqlite/open-engine.ts";
 import { queriesInThread } from "./sqlite/queries.ts";
 import type { Store } from "./store.ts";
 import { storeOf } from "./store-over.ts";
@@ -29,14 +28,7 @@ export async function openSqlite(options: SqliteStoreOptions): Promise<Store> {
 /** The same in the thread that calls it, which then waits for the disk itself: for tests and tools. */
 export async function openSqliteDatabase(options: { file: string; log?: LogConfig }): Promise<Database> {
   await keepPrivate(options.file);
-  const engine = new SqliteEngine({ ...options, busyTimeoutMs: usualBusyTimeoutMs });
-  try {
-    await migrate(engine.query, { name: options.file });
-    return engine;
-  } catch (error) {
-    await engine.close();
-    throw error;
-  }
+  return await openEngine({ ...options, busyTimeoutMs: usualBusyTimeoutMs });
 }
 
 const usualBusyTimeoutMs = 5_000;

@@ -1,9 +1,9 @@
 import { parentPort, receiveMessageOnPort, workerData } from "node:worker_threads";
 import { SallyportError } from "../../core/errors.ts";
-import { migrate } from "../migrate.ts";
 import { queriesOver } from "../store-over.ts";
-import { SqliteEngine } from "./engine.ts";
+import type { SqliteEngine } from "./engine.ts";
 import { Groups } from "./groups.ts";
+import { openEngine } from "./open-engine.ts";
 import type { Failure, Opening, Request, Response } from "./wire.ts";
 
 /** The thread that has the database open, and the only one that waits for the disk. It does what it is asked in order. */
@@ -11,17 +11,6 @@ import type { Failure, Opening, Request, Response } from "./wire.ts";
 const port = parentPort;
 if (port === null) throw new Error("this file is the database's thread; it is not a program");
 const answer = (response: Response) => port.postMessage(response);
-
-async function open(opening: Opening): Promise<SqliteEngine> {
-  const engine = new SqliteEngine(opening);
-  try {
-    await migrate(engine.query, { name: opening.file });
-    return engine;
-  } catch (error) {
-    await engine.close();
-    throw error;
-  }
-}
 
 function failureOf(error: unknown): Failure {
   const { code, message } = error as { code?: unknown; message?: unknown };
@@ -68,7 +57,7 @@ async function serve(engine: SqliteEngine): Promise<void> {
 }
 
 try {
-  await serve(await open(workerData as Opening));
+  await serve(await openEngine(workerData as Opening));
 } catch (error) {
   answer({ opened: false, failure: failureOf(error) });
 }
