@@ -99,14 +99,3 @@ function without([from, to]: [bigint, bigint], hole: AddressRange): [bigint, big
     [hole.last + 1n, to],
   ];
 }
-
-/** The addresses of `clientSpans`, one by one. Lazy, so a /64 is fine. */
-export function* clientAddresses(
-  range: AddressRange,
-  after: string | null,
-  excluded: readonly AddressRange[] = [],
-): Generator<string> {
-  for (const [from, to] of clientSpans(range, after, excluded)) {
-    for (let value = from; value <= to; value += 1n) yield fromNumber(range.family, value);
-  }
-}
