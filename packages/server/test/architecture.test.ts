@@ -1,7 +1,7 @@
 import { glob, readFile } from "node:fs/promises";
 import { resolve } from "node:path";
 import { expect, test } from "vitest";
-import { breaches, placeOf } from "./architecture/house.ts";
+import { breaches, circles, placeOf } from "./architecture/house.ts";
 import { readModule } from "./architecture/read-module.ts";
 
 const checkout = resolve(import.meta.dirname, "../../..");
@@ -35,6 +35,16 @@ test("every module keeps the rules of the house", () => {
   // A reader that finds no imports would let everything pass.
   expect(modules.flatMap((module) => module.ours).length).toBeGreaterThan(fewestModules);
   expect(breaches(modules, dependencies)).toEqual([]);
+});
+
+test("no file imports one that imports it", () => {
+  expect(circles(modules)).toEqual([]);
+  const circle = [
+    { path: "a.ts", imported: ["b.ts"] },
+    { path: "b.ts", imported: ["c.ts"] },
+    { path: "c.ts", imported: ["b.ts"] },
+  ];
+  expect(circles(circle)).toEqual(["b.ts -> c.ts -> b.ts"]);
 });
 
 test("every file that is imported by path exists", async () => {

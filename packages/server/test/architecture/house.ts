@@ -128,3 +128,19 @@ export function breaches(modules: readonly Module[], dependencies: (workspace: s
   }
   return found;
 }
+
+/** Files that import one another in a circle, types too: each circle once, from the file where it was entered. */
+export function circles(modules: readonly Pick<Module, "path" | "imported">[]): string[] {
+  const imports = new Map(modules.map(({ path, imported }) => [path, imported]));
+  const seen = new Set<string>();
+  const found: string[] = [];
+  const enter = (path: string, way: readonly string[]): void => {
+    const from = way.indexOf(path);
+    if (from !== -1) found.push([...way.slice(from), path].join(" -> "));
+    if (from !== -1 || seen.has(path)) return;
+    seen.add(path);
+    for (const next of imports.get(path) ?? []) enter(next, [...way, path]);
+  };
+  for (const path of imports.keys()) enter(path, []);
+  return found;
+}
