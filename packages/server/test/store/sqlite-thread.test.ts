@@ -216,9 +216,11 @@ describe("calls that come close together", () => {
         state.pending.push(call);
         return call;
       },
-      done: (call, outcome) => {
-        if ("result" in outcome) expect(state.durable).toContain(call);
-        answers.push("error" in outcome ? `${call}: ${(outcome.error as Error).message}` : call);
+      done: (group) => {
+        for (const { call, outcome } of group) {
+          if ("result" in outcome) expect(state.durable).toContain(call);
+          answers.push("error" in outcome ? `${call}: ${(outcome.error as Error).message}` : call);
+        }
       },
     });
     const waiting = [...calls];

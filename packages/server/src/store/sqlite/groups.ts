@@ -1,6 +1,6 @@
 import type { SqliteEngine } from "./engine.ts";
 
-type Outcome = { result: unknown } | { error: unknown };
+export type Outcome = { result: unknown } | { error: unknown };
 
 /** A group ends when nobody waits any more, or here: who came first is not kept waiting by those who come after. */
 const mostInGroup = 64;
@@ -13,14 +13,15 @@ const longestGroupMs = 10;
 export class Groups<Call> {
   readonly #engine: Pick<SqliteEngine, "call" | "commit" | "unsettled">;
   readonly #work: (call: Call) => Promise<unknown>;
-  readonly #done: (call: Call, outcome: Outcome) => void;
+  readonly #done: (group: readonly { call: Call; outcome: Outcome }[]) => void;
   /** SQLite has undone the whole group for the fault of one call (a full disk). */
   #undone = false;
 
   constructor(options: {
     engine: Pick<SqliteEngine, "call" | "commit" | "unsettled">;
     work: (call: Call) => Promise<unknown>;
-    done: (call: Call, outcome: Outcome) => void;
+    /** Called once a group, after its commit. */
+    done: (group: readonly { call: Call; outcome: Outcome }[]) => void;
   }) {
     this.#engine = options.engine;
     this.#work = options.work;
@@ -46,7 +47,7 @@ export class Groups<Call> {
       call = full || this.#undone || final(call) ? undefined : next();
     }
     const settled = this.#commit() ? outcomes : await this.#oneByOne(calls);
-    for (const [i, call] of calls.entries()) this.#done(call, settled[i] as Outcome);
+    this.#done(calls.map((call, i) => ({ call, outcome: settled[i] as Outcome })));
     return calls;
   }
 

@@ -15,6 +15,7 @@ export class SqliteThread {
   readonly #calls = new Map<number, Call>();
   readonly #gone: Promise<void>;
   #lastId = 0;
+  #unsent: Request[] = [];
   #dead: SallyportError | undefined;
 
   private constructor(file: string, worker: Worker) {
@@ -27,7 +28,9 @@ export class SqliteThread {
       });
     });
     worker.on("error", (error) => this.#fail(deadThread(file, error)));
-    worker.on("message", (response: Response) => this.#answered(response));
+    worker.on("message", (responses: Response[]) => {
+      for (const response of responses) this.#answered(response);
+    });
   }
 
   static async open(opening: Opening): Promise<SqliteThread> {
@@ -43,7 +46,7 @@ export class SqliteThread {
     });
     const thread = new SqliteThread(opening.file, worker);
     const response = await new Promise<Response | undefined>((resolve) => {
-      worker.once("message", resolve);
+      worker.once("message", ([first]: Response[]) => resolve(first));
       worker.once("exit", () => resolve(undefined));
     });
     if (response !== undefined && "opened" in response && response.opened) {
@@ -82,10 +85,30 @@ export class SqliteThread {
     if (this.#dead !== undefined) return Promise.reject(this.#dead);
     this.#lastId += 1;
     const id = this.#lastId;
-    return new Promise((resolve, reject) => {
-      this.#worker.postMessage({ id, ...asking } satisfies Request);
-      this.#calls.set(id, { resolve, reject });
-    });
+    if (this.#unsent.length === 0) setImmediate(() => this.#send());
+    this.#unsent.push({ id, ...asking });
+    return new Promise((resolve, reject) => this.#calls.set(id, { resolve, reject }));
+  }
+
+  /** What is asked in one turn of the event loop is sent at once: to wake a thread costs more than a call's own bytes. */
+  #send(): void {
+    const requests = this.#unsent;
+    this.#unsent = [];
+    try {
+      this.#worker.postMessage(requests);
+    } catch {
+      // One of them cannot be copied: only that one fails.
+      for (const request of requests) this.#sendAlone(request);
+    }
+  }
+
+  #sendAlone(request: Request): void {
+    try {
+      this.#worker.postMessage([request]);
+    } catch (error) {
+      this.#calls.get(request.id)?.reject(error as Error);
+      this.#calls.delete(request.id);
+    }
   }
 
   #answered(response: Response): void {

@@ -1,4 +1,4 @@
-/** What passes between the thread that asks and the thread that has the database open. */
+/** What passes between the thread that asks and the thread that has the database open: lists of these, both ways. */
 export type Request =
   /** One method of one noun of the queries. Whoever asked waits no longer than `until` (milliseconds since 1970) for its turn. */
   { id: number; noun: string; verb: string; args: readonly unknown[]; until: number } | { id: number; close: true };

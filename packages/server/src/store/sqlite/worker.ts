@@ -2,7 +2,7 @@ import { parentPort, receiveMessageOnPort, workerData } from "node:worker_thread
 import { SallyportError } from "../../core/errors.ts";
 import { queriesOver } from "../store-over.ts";
 import type { SqliteEngine } from "./engine.ts";
-import { Groups } from "./groups.ts";
+import { Groups, type Outcome } from "./groups.ts";
 import { openEngine } from "./open-engine.ts";
 import type { Failure, Opening, Request, Response } from "./wire.ts";
 
@@ -10,7 +10,7 @@ import type { Failure, Opening, Request, Response } from "./wire.ts";
 
 const port = parentPort;
 if (port === null) throw new Error("this file is the database's thread; it is not a program");
-const answer = (response: Response) => port.postMessage(response);
+const answer = (...responses: Response[]) => port.postMessage(responses);
 
 function failureOf(error: unknown): Failure {
   const { code, message } = error as { code?: unknown; message?: unknown };
@@ -19,6 +19,10 @@ function failureOf(error: unknown): Failure {
     message: String(message ?? error),
     ...(error instanceof SallyportError && { ours: error.code }),
   };
+}
+
+function responseTo({ id }: Request, outcome: Outcome): Response {
+  return "result" in outcome ? { id, result: outcome.result } : { id, failure: failureOf(outcome.error) };
 }
 
 type Verb = (...args: readonly unknown[]) => Promise<unknown>;
@@ -35,15 +39,17 @@ async function serve(engine: SqliteEngine): Promise<void> {
       if (verb === undefined) throw new Error(`the store has no ${request.noun}.${request.verb}`);
       return await verb(...request.args);
     },
-    done: ({ id }, outcome) =>
-      answer("result" in outcome ? { id, result: outcome.result } : { id, failure: failureOf(outcome.error) }),
+    done: (group) => answer(...group.map(({ call, outcome }) => responseTo(call, outcome))),
   });
   const waiting: Request[] = [];
   // What arrives while a group is under way belongs to it.
-  const next = (): Request | undefined => waiting.shift() ?? receiveMessageOnPort(port as never)?.message;
+  const next = (): Request | undefined => {
+    if (waiting.length === 0) waiting.push(...(receiveMessageOnPort(port as never)?.message ?? []));
+    return waiting.shift();
+  };
   let working = false;
-  port?.on("message", async (request: Request) => {
-    waiting.push(request);
+  port?.on("message", async (requests: Request[]) => {
+    waiting.push(...requests);
     if (working) return;
     working = true;
     const over = await groups.drain(next, (one) => "close" in one);
