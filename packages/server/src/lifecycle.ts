@@ -95,7 +95,8 @@ export function createLifecycle(options: {
       }
       await passage.open(connection);
       await keepSession(decision);
-      if (!(await connections.admit(connection, decision))) {
+      const [admitted] = await Promise.all([connections.admit(connection, decision), asked.recorded]);
+      if (!admitted) {
         await connections.withdraw(connection, { reason: "rejected", detail: "it ended while it was being admitted" });
         const reason = "the connection ended while it was being admitted";
         return await refuse(request, { code: "connection-ended", reason, attemptId });

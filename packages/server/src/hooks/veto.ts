@@ -10,7 +10,8 @@ import type { HookSlots } from "./slots.ts";
 import { type BoundHook, tellSafely } from "./tell.ts";
 
 export type VetoAnswer =
-  | { allowed: true }
+  /** `recorded`: when their answers are written down; it rejects where the store fails, and then nobody may be let in. */
+  | { allowed: true; recorded: Promise<unknown> }
   | {
       allowed: false;
       code: Extract<
@@ -29,7 +30,8 @@ type Refusal = Extract<VetoAnswer, { allowed: false }>;
 export interface Vetoes {
   /**
    * Puts a reserved connection to each veto hook, in the configured order and once each; the first no ends it. That a
-   * hook was told stands in the store before it starts. Rejects only where the store fails.
+   * hook was told stands in the store before it starts; that it said yes may be written down later, with what follows
+   * (`recorded`), since each commit waits for the disk. Rejects only where the store fails.
    */
   ask(connection: Connection): Promise<VetoAnswer>;
 }
@@ -55,17 +57,29 @@ export function createVetoes(options: Options): Vetoes {
   return {
     async ask(connection) {
       const asked = options.hooks().filter(({ terms }) => terms.veto && terms.events.includes("connect"));
+      let recorded: Promise<unknown> = Promise.resolve();
+      const record = (written: Promise<void>) => {
+        recorded = Promise.all([recorded, written]);
+        // Whoever waits for it hears that it failed; before that it may fail unheard.
+        recorded.catch(() => {});
+      };
       for (const hook of asked) {
-        const refusal = await askOne(hook, connection, options);
-        if (refusal !== null) return refusal;
+        const refusal = await askOne(hook, connection, { ...options, record });
+        if (refusal === null) continue;
+        await recorded;
+        return refusal;
       }
-      return { allowed: true };
+      return { allowed: true, recorded };
     },
   };
 }
 
 /** The hook's deadline holds for all of it: waiting for the former holder's end, for a turn, and the hook itself. */
-async function askOne(hook: BoundHook, connection: Connection, options: Options): Promise<Refusal | null> {
+async function askOne(
+  hook: BoundHook,
+  connection: Connection,
+  options: Options & { record: (written: Promise<void>) => void },
+): Promise<Refusal | null> {
   const { terms } = hook;
   const end = performance.now() + terms.deadlineMs;
   const slots = options.slots.of(hook);
@@ -97,7 +111,7 @@ async function askOne(hook: BoundHook, connection: Connection, options: Options)
     const { answer, durationMs } = telling;
     const subject = { ...followed(connection), event: connection.connectEventId, delivery: delivery.id };
     options.log.info({ ...subject, hook: terms.name, tells: "connect", answer, durationMs }, "asked a hook");
-    await options.store.deliveries.finish(delivery.id, {
+    const written = options.store.deliveries.finish(delivery.id, {
       at: iso(options.clock()),
       // A no is an answer like a yes; only a hook that gave none has failed.
       state: telling.answer === "failed" ? "failed" : "done",
@@ -105,6 +119,7 @@ async function askOne(hook: BoundHook, connection: Connection, options: Options)
       output: telling.output,
       error: telling.error,
     });
+    options.record(written);
     return judge(hook, connection, telling, options);
   } finally {
     slots.giveBack();

@@ -8,6 +8,7 @@ import { newId } from "../../src/core/id.ts";
 import type { Properties } from "../../src/core/properties.ts";
 import type { AccessRequest, Tunnel } from "../../src/core/vpn-event.ts";
 import type { Admission, Driver, DriverEvents, Refusal } from "../../src/drivers/driver.ts";
+import type { Vetoes } from "../../src/hooks/veto.ts";
 import { createLifecycle } from "../../src/lifecycle.ts";
 import { openSqlite } from "../../src/store/sqlite.ts";
 import type { Store } from "../../src/store/store.ts";
@@ -32,6 +33,7 @@ export async function openArrow(options: {
   properties?: Properties;
   /** What the network says to somebody who is let in. */
   letIntoNetwork?: () => Promise<void>;
+  vetoes?: Vetoes;
   refusedAfterwards?: Parameters<typeof createLifecycle>[0]["refusedAfterwards"];
 }): Promise<Arrow> {
   const directory = await mkdtemp(join(tmpdir(), "arrow-"));
@@ -94,7 +96,7 @@ export async function openArrow(options: {
     },
     connections,
     passage,
-    vetoes: { ask: async () => ({ allowed: true }) },
+    vetoes: options.vetoes ?? { ask: async () => ({ allowed: true, recorded: Promise.resolve() }) },
     driver,
     reconcile: async () => {},
     changedMeanwhile: async () => null,
