@@ -1,6 +1,7 @@
 import type { Transaction } from "kysely";
 import { type AddressRange, addressNumber, addressOf, clientSpans } from "../core/address-range.ts";
-import type { Tables } from "./schema.ts";
+import { prepared } from "./prepared.ts";
+import type { AddressTable, Tables } from "./schema.ts";
 import type { AddressWish, Holding, Reservation } from "./store.ts";
 
 export type Taken =
@@ -53,8 +54,12 @@ export async function takeAddresses(
 }
 
 export async function freeAddresses(trx: Transaction<Tables>, holder: string): Promise<void> {
-  await trx.deleteFrom("addresses").where("connection_id", "=", holder).execute();
+  await deleteOfHolder(trx, { holder });
 }
+
+const deleteOfHolder = prepared((query, { holder }: { holder: string }) =>
+  query.deleteFrom("addresses").where("connection_id", "=", holder),
+);
 
 /**
  * The range's next free address, from where the last one was handed out. The number of queries does not grow with
@@ -66,24 +71,26 @@ async function takeFrom(
   excluded: readonly AddressRange[],
   holder: string,
 ): Promise<string | undefined> {
-  const cursor = await trx
-    .selectFrom("address_cursors")
-    .select("address")
-    .where("range", "=", range.cidr)
-    .executeTakeFirst();
+  const [cursor] = (await selectCursor(trx, { range: range.cidr })).rows;
   for (const [from, to] of clientSpans(range, cursor?.address ?? null, excluded)) {
     const number = await takeBetween(trx, range.family, from, to, holder);
     if (number === undefined) continue;
     const address = addressOf(range.family, number);
-    await trx
-      .insertInto("address_cursors")
-      .values({ range: range.cidr, address })
-      .onConflict((conflict) => conflict.column("range").doUpdateSet({ address }))
-      .execute();
+    await moveCursor(trx, { range: range.cidr, address });
     return address;
   }
   return undefined;
 }
+
+const selectCursor = prepared((query, { range }: { range: string }) =>
+  query.selectFrom("address_cursors").select("address").where("range", "=", range),
+);
+const moveCursor = prepared((query, { range, address }: { range: string; address: string }) =>
+  query
+    .insertInto("address_cursors")
+    .values({ range, address })
+    .onConflict((conflict) => conflict.column("range").doUpdateSet({ address })),
+);
 
 async function takeBetween(
   trx: Transaction<Tables>,
@@ -135,13 +142,17 @@ async function firstGap(
 }
 
 async function hold(trx: Transaction<Tables>, address: string, holder: string): Promise<boolean> {
-  const result = await trx
-    .insertInto("addresses")
-    .values({ address, ...placeOf(address.includes(":") ? 6 : 4, addressNumber(address)), connection_id: holder })
-    .onConflict((conflict) => conflict.doNothing())
-    .executeTakeFirst();
-  return (result.numInsertedOrUpdatedRows ?? 0n) > 0n;
+  const place = placeOf(address.includes(":") ? 6 : 4, addressNumber(address));
+  const { numAffectedRows } = await insertUnlessHeld(trx, { address, ...place, connection_id: holder });
+  return (numAffectedRows ?? 0n) > 0n;
 }
+
+const insertUnlessHeld = prepared((query, row: AddressTable) =>
+  query
+    .insertInto("addresses")
+    .values(row)
+    .onConflict((conflict) => conflict.doNothing()),
+);
 
 const PLACES = 2n ** 48n;
 

@@ -3,6 +3,7 @@ import { SallyportError } from "../core/errors.ts";
 import { newId } from "../core/id.ts";
 import type { Database } from "./database.ts";
 import { blockDisconnect, deliveryOf, failVetoes, unblockDisconnect } from "./delivery-rows.ts";
+import { prepared } from "./prepared.ts";
 import type { DeliveryTable, Tables } from "./schema.ts";
 import type { DeliveryStore } from "./store.ts";
 
@@ -14,20 +15,11 @@ export function deliveryStore({ query, transaction }: Database): Omit<DeliverySt
   return {
     tell: ({ sessionId, hook, at, leaseUntil }) =>
       transaction(async (trx) => {
-        const connection = await trx
-          .selectFrom("connections")
-          .select("connect_event_id")
-          .where("id", "=", sessionId)
-          .where("ended_at", "is", null)
-          .executeTakeFirst();
+        const [connection] = (await selectUnended(trx, { sessionId })).rows;
         if (connection === undefined) return undefined;
         const row = veto({ eventId: connection.connect_event_id, sessionId, hook, at, leaseUntil });
-        const result = await trx
-          .insertInto("deliveries")
-          .values(row)
-          .onConflict((conflict) => conflict.columns(["session_id", "hook", "event"]).doNothing())
-          .executeTakeFirst();
-        if ((result.numInsertedOrUpdatedRows ?? 0n) > 0n) return deliveryOf(row);
+        const { numAffectedRows } = await insertUnlessTold(trx, row);
+        if ((numAffectedRows ?? 0n) > 0n) return deliveryOf(row);
         throw new SallyportError("conflict", `The hook ${hook} was told of the connection ${sessionId} before.`);
       }),
 
@@ -52,20 +44,11 @@ export function deliveryStore({ query, transaction }: Database): Omit<DeliverySt
     finish: (id, { at, state, durationMs, output, error }) =>
       transaction(async (trx) => {
         const over = typeof state === "string";
-        const row = await trx
-          .updateTable("deliveries")
-          .set({
-            ...(over ? { state, finished_at: at } : { state: "waiting", next_at: state.retryAt }),
-            lease_until: null,
-            duration_ms: Math.round(durationMs),
-            output,
-            error,
-          })
-          .where("id", "=", id)
-          // One that is not running any more was given up, or taken by somebody else after its lease ran out.
-          .where("state", "=", "running")
-          .returning(["session_id", "hook", "event"])
-          .executeTakeFirst();
+        const attempt = { id, durationMs: Math.round(durationMs), output, error };
+        const { rows } = over
+          ? await finishRunning(trx, { ...attempt, at, state })
+          : await retryRunning(trx, { ...attempt, retryAt: state.retryAt });
+        const [row] = rows;
         if (over && row?.event === "connect") await unblockDisconnect(trx, row);
       }),
 
@@ -144,6 +127,38 @@ export function deliveryStore({ query, transaction }: Database): Omit<DeliverySt
         return row !== undefined;
       }),
   };
+}
+
+const selectUnended = prepared((query, { sessionId }: { sessionId: string }) =>
+  query.selectFrom("connections").select("connect_event_id").where("id", "=", sessionId).where("ended_at", "is", null),
+);
+
+const insertUnlessTold = prepared((query, row: DeliveryTable) =>
+  query
+    .insertInto("deliveries")
+    .values(row)
+    .onConflict((conflict) => conflict.columns(["session_id", "hook", "event"]).doNothing()),
+);
+
+type Attempt = { id: string; durationMs: number; output: string; error: string | null };
+
+const finishRunning = prepared((query, { at, state, ...attempt }: Attempt & { at: string; state: "done" | "failed" }) =>
+  attempted(query, attempt).set({ state, finished_at: at }),
+);
+const retryRunning = prepared((query, { retryAt, ...attempt }: Attempt & { retryAt: string }) =>
+  attempted(query, attempt).set({ state: "waiting", next_at: retryAt }),
+);
+
+function attempted(query: Kysely<Tables>, { id, durationMs, output, error }: Attempt) {
+  return (
+    query
+      .updateTable("deliveries")
+      .set({ lease_until: null, duration_ms: durationMs, output, error })
+      .where("id", "=", id)
+      // One that is not running any more was given up, or taken by somebody else after its lease ran out.
+      .where("state", "=", "running")
+      .returning(["session_id", "hook", "event"])
+  );
 }
 
 type Due = { now: string; limit: number; busy: readonly string[]; room: Readonly<Record<string, number>> };

@@ -2,6 +2,7 @@ import { sql, type Transaction } from "kysely";
 import type { Delivery } from "../core/hook.ts";
 import { newId } from "../core/id.ts";
 import { held, returnQuietly } from "./grace.ts";
+import { prepared } from "./prepared.ts";
 import type { ConnectionTable, DeliveryTable, Tables } from "./schema.ts";
 import type { GraceMs } from "./store.ts";
 
@@ -41,12 +42,7 @@ export async function queueDisconnects(
   { at, subscribers, graceMs = {} }: { at: string; subscribers: readonly string[]; graceMs?: GraceMs },
 ): Promise<void> {
   if (subscribers.length === 0) return;
-  const told = await trx
-    .selectFrom("deliveries")
-    .select(["hook", "state", "veto", "earlier"])
-    .where("session_id", "=", connection.id)
-    .where("event", "=", "connect")
-    .execute();
+  const { rows: told } = await selectTold(trx, { sessionId: connection.id });
   const rows = told
     .filter(({ hook }) => subscribers.includes(hook))
     .map(({ hook, state, veto, earlier }) => ({
@@ -65,6 +61,14 @@ export async function queueDisconnects(
     }));
   if (rows.length > 0) await trx.insertInto("deliveries").values(rows).execute();
 }
+
+const selectTold = prepared((query, { sessionId }: { sessionId: string }) =>
+  query
+    .selectFrom("deliveries")
+    .select(["hook", "state", "veto", "earlier"])
+    .where("session_id", "=", sessionId)
+    .where("event", "=", "connect"),
+);
 
 /** The hook's connect is settled one way or the other: its disconnect, where there is one, may go. */
 export async function unblockDisconnect(
@@ -87,14 +91,17 @@ async function setBlocked(
   { session_id, hook }: { session_id: string; hook: string },
   blocked: 0 | 1,
 ): Promise<void> {
-  await trx
-    .updateTable("deliveries")
-    .set({ blocked })
-    .where("session_id", "=", session_id)
-    .where("hook", "=", hook)
-    .where("event", "=", "disconnect")
-    .execute();
+  await updateBlocked(trx, { session_id, hook, blocked });
 }
+
+const updateBlocked = prepared((query, of: { session_id: string; hook: string; blocked: number }) =>
+  query
+    .updateTable("deliveries")
+    .set({ blocked: of.blocked })
+    .where("session_id", "=", of.session_id)
+    .where("hook", "=", of.hook)
+    .where("event", "=", "disconnect"),
+);
 
 /** A veto that nobody answers for any more has failed; it is never asked twice. */
 export async function failVetoes(

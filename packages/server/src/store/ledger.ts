@@ -1,5 +1,5 @@
-import { sql, type Transaction } from "kysely";
-import type { Connection } from "../core/connection.ts";
+import { type Kysely, sql, type Transaction } from "kysely";
+import type { Connection, EndReason } from "../core/connection.ts";
 import { idTime } from "../core/id.ts";
 import { writeProperties } from "./accounts.ts";
 import { freeAddresses, takeAddresses } from "./addresses.ts";
@@ -8,6 +8,7 @@ import type { Database } from "./database.ts";
 import { queueConnects, queueDisconnects } from "./delivery-rows.ts";
 import { wishesOfReturn } from "./grace.ts";
 import { connectionLists } from "./ledger-lists.ts";
+import { prepared } from "./prepared.ts";
 import { pruneConnections } from "./prune.ts";
 import type { ConnectionTable, Tables } from "./schema.ts";
 import type { Ledger, Reservation, Reserved } from "./store.ts";
@@ -20,13 +21,7 @@ export function ledger({ query, transaction }: Database): Ledger {
 
     admit: (id, { at, save, observers, graceMs }) =>
       transaction(async (trx) => {
-        const row = await trx
-          .updateTable("connections")
-          .set({ state: "admitted", admitted_at: at })
-          .where("id", "=", id)
-          .where("state", "=", "reserved")
-          .returningAll()
-          .executeTakeFirst();
+        const [row] = (await admitReserved(trx, { id, at })).rows;
         if (row === undefined) return false;
         await writeProperties(trx, { kind: "user", name: row.user_id }, save);
         await queueConnects(trx, row, { at, hooks: observers, ...(graceMs && { graceMs }) });
@@ -34,12 +29,7 @@ export function ledger({ query, transaction }: Database): Ledger {
       }),
 
     async established(id, at) {
-      await query
-        .updateTable("connections")
-        .set({ state: "open", established_at: at })
-        .where("id", "=", id)
-        .where("state", "=", "admitted")
-        .execute();
+      await openAdmitted(query, { id, at });
     },
 
     async rename(id, tunnelKey) {
@@ -102,9 +92,28 @@ async function reserve(trx: Transaction<Tables>, reservation: Reservation): Prom
   });
   if ("refused" in taken) return { ...taken, replaced };
   const reserved: Connection = { ...connection, ...taken };
-  await trx.insertInto("connections").values(rowOf(reserved)).execute();
+  await insertConnection(trx, rowOf(reserved));
   return { connection: reserved, replaced };
 }
+
+const insertConnection = prepared((query, row: ConnectionTable) => query.insertInto("connections").values(row));
+
+const admitReserved = prepared((query, { id, at }: { id: string; at: string }) =>
+  query
+    .updateTable("connections")
+    .set({ state: "admitted", admitted_at: at })
+    .where("id", "=", id)
+    .where("state", "=", "reserved")
+    .returningAll(),
+);
+
+const openAdmitted = prepared((query, { id, at }: { id: string; at: string }) =>
+  query
+    .updateTable("connections")
+    .set({ state: "open", established_at: at })
+    .where("id", "=", id)
+    .where("state", "=", "admitted"),
+);
 
 async function openConnections(trx: Transaction<Tables>, userId: string): Promise<number> {
   const { count } = await trx
@@ -119,34 +128,44 @@ async function openConnections(trx: Transaction<Tables>, userId: string): Promis
 /** What the same user and device has, or had, in this profile by an attempt that began after this one. */
 async function byNewerAttempt(trx: Transaction<Tables>, by: Reservation["connection"]): Promise<string | undefined> {
   const [began, now] = [idTime(by.attemptId), new Date()];
-  const since = await trx
+  const { userId, profileId, connectionId } = by;
+  const { rows } = await selectOfDeviceSince(trx, { userId, profileId, connectionId, since: began.toISOString() });
+  // One of the future is by a clock that was put back since, and may be older.
+  return rows.find((one) => idTime(one.attempt_id) > began && idTime(one.attempt_id) <= now)?.id;
+}
+
+type Device = { userId: string; profileId: string; connectionId: string };
+
+const selectOfDeviceSince = prepared((query, by: Device & { since: string }) =>
+  query
     .selectFrom("connections")
     .select(["id", "attempt_id"])
     .where("user_id", "=", by.userId)
     .where("profile_id", "=", by.profileId)
     .where("connection_id", "=", by.connectionId)
-    .where("reserved_at", ">=", began.toISOString())
-    .where((eb) => eb.or([eb("ended_at", "is", null), eb("admitted_at", "is not", null)]))
-    .execute();
-  // One of the future is by a clock that was put back since, and may be older.
-  return since.find((one) => idTime(one.attempt_id) > began && idTime(one.attempt_id) <= now)?.id;
-}
+    .where("reserved_at", ">=", by.since)
+    .where((eb) => eb.or([eb("ended_at", "is", null), eb("admitted_at", "is not", null)])),
+);
 
 /** What the same user and device has in this profile, oldest first. */
 async function openOfDevice(
   trx: Transaction<Tables>,
   by: Pick<Connection, "userId" | "connectionId" | "profileId">,
 ): Promise<Pick<ConnectionTable, "id">[]> {
-  const open = await trx
+  const { userId, connectionId, profileId } = by;
+  const { rows } = await selectOpenOfDevice(trx, { userId, connectionId, profileId });
+  return rows.sort((a, b) => (a.reserved_at < b.reserved_at ? -1 : 1));
+}
+
+const selectOpenOfDevice = prepared((query, by: Device) =>
+  query
     .selectFrom("connections")
     .select(["id", "reserved_at"])
     .where("user_id", "=", by.userId)
     .where("connection_id", "=", by.connectionId)
     .where("profile_id", "=", by.profileId)
-    .where("ended_at", "is", null)
-    .execute();
-  return open.sort((a, b) => (a.reserved_at < b.reserved_at ? -1 : 1));
-}
+    .where("ended_at", "is", null),
+);
 
 /** Their addresses stay held: the old tunnels are still there until the driver says that they are gone. */
 async function endReplaced(
@@ -176,14 +195,29 @@ async function endRow(
   end: Omit<Parameters<Ledger["end"]>[1], "release">,
   gone = false,
 ): Promise<ConnectionTable | undefined> {
-  const row = await trx
+  const { at, reason, detail, counts } = end;
+  const ending = { id, at, reason, detail, gone: gone ? 1 : 0 };
+  const { rows } = counts === null ? await endOpen(trx, ending) : await endOpenCounted(trx, { ...ending, ...counts });
+  const [row] = rows;
+  if (row !== undefined) await queueDisconnects(trx, row, end);
+  return row;
+}
+
+type Ending = { id: string; at: string; reason: EndReason; detail: string | null; gone: number };
+
+const endOpen = prepared((query, end: Ending) => endingOf(query, end).returningAll());
+const endOpenCounted = prepared((query, end: Ending & { bytesIn: number; bytesOut: number }) =>
+  endingOf(query, end).set({ bytes_in: end.bytesIn, bytes_out: end.bytesOut }).returningAll(),
+);
+
+function endingOf(query: Kysely<Tables>, end: Ending) {
+  return query
     .updateTable("connections")
     .set((eb) => ({
       state: "ended",
       ended_at: end.at,
       end_reason: end.reason,
       end_detail: end.detail,
-      ...(end.counts ? { bytes_in: end.counts.bytesIn, bytes_out: end.counts.bytesOut } : {}),
       finished: eb
         .case()
         .when(
@@ -194,16 +228,12 @@ async function endRow(
         .then(eb.lit(0))
         // Its client config holds the addresses; the peer is there until somebody says that it is gone.
         .when("client_config_id", "is not", null)
-        .then(eb.lit(gone ? 1 : 0))
+        .then(eb.val(end.gone))
         .else(eb.lit(1))
         .end(),
     }))
-    .where("id", "=", id)
-    .where("ended_at", "is", null)
-    .returningAll()
-    .executeTakeFirst();
-  if (row !== undefined) await queueDisconnects(trx, row, end);
-  return row;
+    .where("id", "=", end.id)
+    .where("ended_at", "is", null);
 }
 
 async function finish(trx: Transaction<Tables>, id: string): Promise<void> {

@@ -141,7 +141,7 @@ export type ConnectionTable = {
  * one: an IPv4 address is its place in the block `4`, an IPv6 address the place (its last 48 bits) in a block named by
  * its first 80 bits in hex. `connection_id` is the holder: a connection, or the client config that has it for good.
  */
-type AddressTable = { address: string; block: string; place: number; connection_id: string };
+export type AddressTable = { address: string; block: string; place: number; connection_id: string };
 
 /** The last address handed out of a range, by its CIDR. */
 type AddressCursorTable = { range: string; address: string };

@@ -37,7 +37,9 @@ describe("a veto that gives no answer", () => {
 
   it("lets in where an administrator wrote that down, and goes on to the next", async () => {
     const second = veto("second");
-    expect((await ask([veto("first", failing, { onFailure: "allow" }), second])).answer).toMatchObject({ allowed: true });
+    expect((await ask([veto("first", failing, { onFailure: "allow" }), second])).answer).toMatchObject({
+      allowed: true,
+    });
     expect(second.told).toHaveLength(1);
     expect((await ask([veto("first", no, { onFailure: "allow" })])).answer).toMatchObject({ code: "hook-refused" });
   });
