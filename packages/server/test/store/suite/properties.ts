@@ -79,7 +79,7 @@ export function propertiesSuite(open: OpenStore): void {
           ),
           { numRuns: 40 },
         ),
-      120_000,
+      300_000,
     );
   });
 }
