@@ -13,7 +13,7 @@ run: build
 	@bin/sallyport setup --config '$(CONFIG)'
 	@exec bin/sallyport serve --config '$(CONFIG)'
 
-# Types, lint, architecture and unit tests: under a minute, to run before each commit.
+# Types, lint, architecture and unit tests: about a minute, to run before each commit.
 check: build
 	@$(NODE) scripts/test.ts check
 

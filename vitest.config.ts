@@ -2,11 +2,15 @@ import { resolve } from "node:path";
 import { defineConfig } from "vitest/config";
 
 const endToEnd = ["packages/*/test/**/*.e2e.test.ts", "packages/*/test/e2e/**/*.test.ts"];
-/** Real script hosts, started and killed again and again: right, and too slow to run before each commit. */
-const scriptHosts = [
+/** Real processes, a database's thread, inputs by the ten thousand: right, and too slow to run before each commit. */
+const integration = [
   "packages/*/test/runner/**/*.test.ts",
-  "packages/agent/test/python/**/*.test.ts",
-  "packages/*/test/post-auth/{duo,examples,languages,settings,shipped,versions}.test.ts",
+  "packages/agent/test/{python/**/*,posture/answer,scripts/run-script}.test.ts",
+  "packages/*/test/cli/{process,scripts-and-devices,typescript-scripts}.test.ts",
+  "packages/*/test/drivers/openvpn/commands.test.ts",
+  "packages/*/test/hooks/{killed,module}.test.ts",
+  "packages/*/test/post-auth/{duo,examples,gate,languages,settings,shipped,versions}.test.ts",
+  "packages/*/test/store/sqlite{,-crash,-faults,-thread}.test.ts",
 ];
 /**
  * Threads that open a database start and end by the hundred in one process. Node takes the types out of their files with
@@ -22,7 +26,7 @@ export default defineConfig({
         test: {
           name: "unit",
           include: ["packages/*/test/**/*.test.ts"],
-          exclude: [...endToEnd, ...scriptHosts],
+          exclude: [...endToEnd, ...integration],
           globalSetup,
           env,
           // Most of them wait for processes and files more than they compute.
@@ -33,9 +37,10 @@ export default defineConfig({
       },
       {
         test: {
-          name: "script-hosts",
-          include: scriptHosts,
+          name: "integration",
+          include: integration,
           globalSetup,
+          env,
           maxWorkers: 2,
           sequence: { groupOrder: 1 },
           testTimeout: 60_000,

@@ -13,7 +13,7 @@ import { promisify } from "node:util";
 import { scriptHook } from "../packages/server/src/hooks/kinds/script.ts";
 import { createProgramRunner } from "../packages/server/src/runner/programs/program-runner.ts";
 import { openSqlite } from "../packages/server/src/store/sqlite.ts";
-import { inParallel } from "../packages/server/test/e2e/lab/waiting.ts";
+import { inParallel } from "../packages/server/test/waiting.ts";
 import { inTurns, median, numberOption, quantile, ratio, shown } from "./figures.ts";
 import { cpuMs } from "./processes.ts";
 import { hookTerms, quiet, simulatedDaemon } from "./simulated-daemon.ts";

@@ -4,7 +4,6 @@
  */
 import { execFile } from "node:child_process";
 import { startWorkerProcess } from "../packages/server/src/runner/worker-process.ts";
-import { inParallel } from "../packages/server/test/e2e/lab/waiting.ts";
 import {
   account,
   callOf,
@@ -12,6 +11,7 @@ import {
   pythonScripts,
   returned,
 } from "../packages/server/test/runner/python/python-scripts.ts";
+import { inParallel } from "../packages/server/test/waiting.ts";
 import { inTurns, median, numberOption, ratio, shown } from "./figures.ts";
 
 const script = `

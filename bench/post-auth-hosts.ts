@@ -4,10 +4,10 @@
  * calls at once as one process has.
  */
 import { startWorkerProcess } from "../packages/server/src/runner/worker-process.ts";
-import { inParallel } from "../packages/server/test/e2e/lab/waiting.ts";
 import { pythonScripts } from "../packages/server/test/runner/python/python-scripts.ts";
 import { account, callOf, returned } from "../packages/server/test/runner/script-calls.ts";
 import { scriptOf, typeScriptScripts } from "../packages/server/test/runner/typescript/typescript-scripts.ts";
+import { inParallel } from "../packages/server/test/waiting.ts";
 import { inTurns, median, numberOption, ratio, shown } from "./figures.ts";
 
 const python = (body: string) =>

@@ -1,6 +1,6 @@
 /**
  * Runs the checks and tests and closes with one line that counts them all: `N passed, N failed`.
- * `check`: types, lint and unit tests. `all`: script hosts and end-to-end tests with real daemons too. Exit status 0 if
+ * `check`: types, lint and unit tests. `all`: integration and end-to-end tests too, with real processes. Exit status 0 if
  * all passed.
  */
 import { type ChildProcess, spawn } from "node:child_process";
@@ -79,7 +79,7 @@ await mkdir(join(root, ".build"), { recursive: true });
 const parts = [
   await step("types", "typescript/bin/tsc", ["-p", "."]),
   await step("lint", "@biomejs/biome/bin/biome", ["check", "--error-on-warnings", "."]),
-  await tests(which === "all" ? ["unit", "script-hosts", "e2e"] : ["unit"]),
+  await tests(which === "all" ? ["unit", "integration", "e2e"] : ["unit"]),
 ];
 await sweepDeadRuns();
 const sum = (key: keyof Counts) => parts.reduce((total, part) => total + part[key], 0);

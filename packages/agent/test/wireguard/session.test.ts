@@ -1,5 +1,5 @@
 import { afterEach, expect, test } from "vitest";
-import { until } from "../../../server/test/e2e/lab/waiting.ts";
+import { until } from "../../../server/test/waiting.ts";
 import { readWireGuardProfile } from "../../src/profile/wireguard-file.ts";
 import type { Tunnel } from "../../src/tunnel/tunnel.ts";
 import type { WireGuardTraffic } from "../../src/wireguard/device.ts";

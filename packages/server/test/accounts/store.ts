@@ -2,8 +2,8 @@ import { mkdtemp, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterEach } from "vitest";
-import { openSqlite } from "../../src/store/sqlite.ts";
 import type { Store } from "../../src/store/store.ts";
+import { openStoreHere } from "../store/open-here.ts";
 
 const opened: { store: Store; directory: string }[] = [];
 
@@ -17,7 +17,7 @@ afterEach(async () => {
 /** A real database of its own, gone after the test. */
 export async function openStore(): Promise<Store> {
   const directory = await mkdtemp(join(tmpdir(), "sallyport-accounts-"));
-  const store = await openSqlite({ file: join(directory, "sallyport.db") });
+  const store = await openStoreHere(join(directory, "sallyport.db"));
   opened.push({ store, directory });
   return store;
 }

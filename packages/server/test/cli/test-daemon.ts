@@ -36,7 +36,7 @@ import { createScriptVersions } from "../../src/post-auth/versions.ts";
 import { createProgramRunner } from "../../src/runner/programs/program-runner.ts";
 import { createPythonLoader } from "../../src/runner/python/loader.ts";
 import { createTypeScriptLoader } from "../../src/runner/typescript/loader.ts";
-import { openSqlite } from "../../src/store/sqlite.ts";
+import { openStoreHere } from "../store/open-here.ts";
 import { inProcess, type Outcome } from "./sallyport.ts";
 
 const silent: Log = { debug() {}, info() {}, warn() {}, error() {} };
@@ -56,7 +56,7 @@ export async function startTestDaemon() {
   const directory = await mkdtemp(join(tmpdir(), "cli-"));
   const config = join(directory, "sallyport.yaml");
   await writeFile(config, `dataDirectory: ${directory}\nunknown key: [\n`);
-  const store = await openSqlite({ file: join(directory, "sallyport.db") });
+  const store = await openStoreHere(join(directory, "sallyport.db"));
   const passwords = createPasswords();
   const accounts = createDirectory({ store: store.accounts, passwords });
   const lookup = accountLookup(store.accounts);

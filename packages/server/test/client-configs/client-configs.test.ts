@@ -5,8 +5,8 @@ import { beforeEach, describe, expect, it } from "vitest";
 import { type Authority, openAuthority } from "../../src/client-configs/authority.ts";
 import { type ClientConfigs, createClientConfigs, type OpenVpnOrder } from "../../src/client-configs/client-configs.ts";
 import { openVpnFile } from "../../src/client-configs/openvpn-file.ts";
-import { openSqlite } from "../../src/store/sqlite.ts";
 import type { Store } from "../../src/store/store.ts";
+import { openStoreHere } from "../store/open-here.ts";
 import { inlineOf, newDirectory, openssl } from "./directory.ts";
 
 const profile: OpenVpnOrder["profile"] = {
@@ -25,7 +25,7 @@ let configs: ClientConfigs;
 
 beforeEach(async () => {
   directory = await newDirectory();
-  store = await openSqlite({ file: join(directory, "sallyport.db") });
+  store = await openStoreHere(join(directory, "sallyport.db"));
   authority = await openAuthority({ directory: join(directory, "pki") });
   configs = createClientConfigs({ authority, store: store.clientConfigs });
   return () => store.close();

@@ -7,8 +7,8 @@ import { Devices } from "../../src/client-configs/devices.ts";
 import { newKeyPair } from "../../src/client-configs/wireguard-keys.ts";
 import { parseRange } from "../../src/core/address-range.ts";
 import { SallyportError } from "../../src/core/errors.ts";
-import { openSqlite } from "../../src/store/sqlite.ts";
 import type { Store } from "../../src/store/store.ts";
+import { openStoreHere } from "../store/open-here.ts";
 import { aReservation, granted } from "../store/suite/rows.ts";
 
 const range = parseRange("10.43.0.0/24");
@@ -27,7 +27,7 @@ let devices: Devices;
 
 beforeEach(async () => {
   directory = await mkdtemp(join(tmpdir(), "devices-"));
-  store = await openSqlite({ file: join(directory, "sallyport.db") });
+  store = await openStoreHere(join(directory, "sallyport.db"));
   profile = { id: "mobile", displayName: "Mobile", trigger: "config", presharedKeys: false, sessionExpiryMs: null };
   [asked, done, now, interfaceIsUp] = [[], [], new Date(), true];
   arrow = admitted;

@@ -18,8 +18,8 @@ import type { ProfileConfig } from "../../src/config/config.ts";
 import { parseRange } from "../../src/core/address-range.ts";
 import type { Connection } from "../../src/core/connection.ts";
 import type { Log } from "../../src/core/log.ts";
-import { openSqlite } from "../../src/store/sqlite.ts";
 import { inProcess, type Outcome } from "../cli/sallyport.ts";
+import { openStoreHere } from "../store/open-here.ts";
 import { aReservation } from "../store/suite/rows.ts";
 
 const silent: Log = { debug() {}, info() {}, warn() {}, error() {} };
@@ -35,7 +35,7 @@ export async function openGateHouse() {
   const directory = await mkdtemp(join(tmpdir(), "client-scripts-"));
   const config = join(directory, "sallyport.yaml");
   await writeFile(config, `dataDirectory: ${directory}\nunknown key: [\n`);
-  const store = await openSqlite({ file: join(directory, "sallyport.db") });
+  const store = await openStoreHere(join(directory, "sallyport.db"));
   const authority = await openAuthority({ directory: join(directory, "pki") });
   const logged: object[] = [];
   const log: Log = { ...silent, info: (facts) => void logged.push(facts), warn: (facts) => void logged.push(facts) };

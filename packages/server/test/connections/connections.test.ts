@@ -1,3 +1,4 @@
+import { setTimeout as wait } from "node:timers/promises";
 import { describe, expect, it } from "vitest";
 import { SallyportError } from "../../src/core/errors.ts";
 import {
@@ -128,7 +129,7 @@ describe("the same device coming back", () => {
   it("gets its fixed address again as soon as the older tunnel has let go of it", async () => {
     const properties = { conn_ip: "10.42.0.5" };
     await admitted("a", { commonName: "cn", properties });
-    whenToldToEnd((tunnel) => void setTimeout(() => connections.gone(tunnel, { bytesIn: 0, bytesOut: 0 }), 50));
+    whenToldToEnd((tunnel) => wait(50).then(() => connections.gone(tunnel, { bytesIn: 0, bytesOut: 0 })));
     const newer = await admitted("b", { commonName: "cn", properties });
     expect(newer.ipv4).toBe("10.42.0.5");
   });

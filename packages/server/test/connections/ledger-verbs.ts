@@ -8,8 +8,8 @@ import { parseRange } from "../../src/core/address-range.ts";
 import type { Connection } from "../../src/core/connection.ts";
 import type { Allow } from "../../src/core/decision.ts";
 import type { AccessRequest, Tunnel } from "../../src/core/vpn-event.ts";
-import { openSqlite } from "../../src/store/sqlite.ts";
 import type { Store } from "../../src/store/store.ts";
+import { openStoreHere } from "../store/open-here.ts";
 
 export const silent = { debug() {}, info() {}, warn() {}, error() {} };
 export const listener = { profileId: "office", listener: "udp/1194" };
@@ -22,18 +22,22 @@ export let disconnected: Tunnel[];
 /** Whom the machine lets through, on which device. */
 export const through = new Map<string, string>();
 /** What the daemon does when it is told to end a tunnel. */
-let onDisconnect: (tunnel: Tunnel) => void;
+let onDisconnect: (tunnel: Tunnel) => unknown;
+/** What that began: the store stays open until it is over. */
+let begun: unknown[];
 
 beforeEach(async () => {
   directory = await mkdtemp(join(tmpdir(), "sallyport-connections-"));
-  store = await openSqlite({ file: join(directory, "sallyport.db") });
+  store = await openStoreHere(join(directory, "sallyport.db"));
   disconnected = [];
   through.clear();
-  onDisconnect = (tunnel) => void connections.gone(tunnel, { bytesIn: 7, bytesOut: 9 });
+  begun = [];
+  onDisconnect = (tunnel) => connections.gone(tunnel, { bytesIn: 7, bytesOut: 9 });
   connections = restarted();
 });
 
 afterEach(async () => {
+  await Promise.all(begun);
   await store.close();
   await rm(directory, { recursive: true });
 });
@@ -66,7 +70,7 @@ function restarted(): Connections {
     driver: {
       async disconnect(tunnel) {
         disconnected.push(tunnel);
-        onDisconnect(tunnel);
+        begun.push(onDisconnect(tunnel));
       },
     },
     nodeNumber: 0,
@@ -85,7 +89,7 @@ export function restart(): void {
 }
 
 /** Another answer of the daemon to being told to end a tunnel. */
-export function whenToldToEnd(act: (tunnel: Tunnel) => void): void {
+export function whenToldToEnd(act: (tunnel: Tunnel) => unknown): void {
   onDisconnect = act;
 }
 

@@ -7,10 +7,10 @@ import { openSqlite } from "../../src/store/sqlite.ts";
 import type { Store } from "../../src/store/store.ts";
 import { inlineOf } from "../client-configs/directory.ts";
 import { presentRun } from "../test-run.ts";
+import { until } from "../waiting.ts";
 import { type Child, startChild } from "./lab/child.ts";
 import { createNetwork, inside, type Network, SERVER_ADDRESS } from "./lab/network.ts";
 import { type Client, startClient } from "./lab/openvpn-client.ts";
-import { until } from "./lab/waiting.ts";
 
 /*
  * A stock openvpn server that knows nothing of Sallyport but its files, and stock clients: what the authority makes is

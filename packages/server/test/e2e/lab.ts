@@ -2,16 +2,16 @@ import { mkdir, mkdtemp, rm, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { beginRun, presentRun } from "../test-run.ts";
+import { until } from "../waiting.ts";
 import { type CommandResult, createDaemon, type Daemon, runSallyport } from "./lab/daemon.ts";
 import { type RecordingHook, writeRecordingHook } from "./lab/hook-log.ts";
 import { createNetwork, INNER_ADDRESS, type Network, SERVER_ADDRESS } from "./lab/network.ts";
 import { type Client, type ClientOptions, startClient } from "./lab/openvpn-client.ts";
-import { until } from "./lab/waiting.ts";
 
+export { inParallel, until } from "../waiting.ts";
 export type { CommandResult, Daemon } from "./lab/daemon.ts";
 export type { HookCall, RecordingHook } from "./lab/hook-log.ts";
 export type { Client, ClientOptions } from "./lab/openvpn-client.ts";
-export { inParallel, until } from "./lab/waiting.ts";
 
 /**
  * A laboratory: a network of namespaces, a directory, a hook that writes down what it is told, and the real daemon,

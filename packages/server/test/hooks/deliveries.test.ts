@@ -1,9 +1,9 @@
 import { describe, expect, it } from "vitest";
 import type { Telling } from "../../src/core/hook.ts";
 import { backoffMs } from "../../src/hooks/deliveries.ts";
+import { until } from "../waiting.ts";
 import { crashed, ledger, passThrough, settled, start } from "./delivering.ts";
 import { listener, yes } from "./hook.ts";
-import { until } from "./until.ts";
 
 describe("an observer", () => {
   it("is told of the connect after the admission, and of the disconnect after that", async () => {

@@ -2,9 +2,9 @@ import { afterEach, beforeEach } from "vitest";
 import type { Delivery, Telling } from "../../src/core/hook.ts";
 import type { Hooks, HooksOptions } from "../../src/hooks/dispatch.ts";
 import type { BoundHook } from "../../src/hooks/tell.ts";
+import { until } from "../waiting.ts";
 import { hooksOf, yes } from "./hook.ts";
 import { openLedger, type TestLedger } from "./ledger.ts";
-import { until } from "./until.ts";
 
 export const crashed: Telling = { ...yes, answer: "failed", failure: "crashed", error: "it crashed", output: "half" };
 export let ledger: TestLedger;

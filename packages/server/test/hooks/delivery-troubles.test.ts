@@ -1,9 +1,9 @@
 import { describe, expect, it } from "vitest";
 import { SallyportError } from "../../src/core/errors.ts";
 import type { DeliveryStore, Store } from "../../src/store/store.ts";
+import { until } from "../waiting.ts";
 import { crashed, ledger, passThrough, settled, start } from "./delivering.ts";
 import { listener } from "./hook.ts";
-import { until } from "./until.ts";
 
 describe("a hook that is no longer configured", () => {
   it("has its deliveries given up with the reason, and gets them when it is back and they are retried", async () => {

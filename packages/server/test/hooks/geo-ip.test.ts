@@ -6,10 +6,10 @@ import { afterEach, beforeEach, describe, expect, it } from "vitest";
 import { examineGeoIp } from "../../src/compose/geo-ip.ts";
 import type { Config } from "../../src/config/config.ts";
 import { GeoIp } from "../../src/hooks/geo-ip.ts";
+import { until } from "../waiting.ts";
 import { hooksOf, listener, node, silent } from "./hook.ts";
 import { openLedger } from "./ledger.ts";
 import { mmdb } from "./mmdb.ts";
-import { until } from "./until.ts";
 
 const published = join(
   dirname(fileURLToPath(import.meta.resolve("@ip-location-db/geo-whois-asn-country-mmdb/package.json"))),

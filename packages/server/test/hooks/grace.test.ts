@@ -4,9 +4,9 @@ import type { Hooks } from "../../src/hooks/dispatch.ts";
 import { withGrace } from "../../src/hooks/grace.ts";
 import type { BoundHook } from "../../src/hooks/tell.ts";
 import type { Ledger, Store } from "../../src/store/store.ts";
+import { until } from "../waiting.ts";
 import { hooksOf, listener } from "./hook.ts";
 import { openLedger, reservationFor, type TestLedger } from "./ledger.ts";
-import { until } from "./until.ts";
 
 const graceMs = 60_000;
 let ledger: TestLedger;

@@ -4,8 +4,8 @@ import { mkdtemp, readFile, rm, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterEach, beforeEach, expect, it } from "vitest";
+import { until } from "../waiting.ts";
 import { openLedger, type TestLedger } from "./ledger.ts";
-import { until } from "./until.ts";
 
 const append = join(import.meta.dirname, "fixtures", "append");
 let ledger: TestLedger;

@@ -4,8 +4,8 @@ import { join } from "node:path";
 import { parseRange } from "../../src/core/address-range.ts";
 import type { Connection, EndReason } from "../../src/core/connection.ts";
 import { newId } from "../../src/core/id.ts";
-import { openSqlite } from "../../src/store/sqlite.ts";
 import type { AddressWish, Reservation, Store } from "../../src/store/store.ts";
+import { openStoreHere } from "../store/open-here.ts";
 
 const range = parseRange("10.9.0.0/16");
 
@@ -14,7 +14,7 @@ export type TestLedger = Awaited<ReturnType<typeof openLedger>>;
 
 export async function openLedger() {
   const directory = await mkdtemp(join(tmpdir(), "hooks-test-"));
-  const store = await openSqlite({ file: join(directory, "test.sqlite") });
+  const store = await openStoreHere(join(directory, "test.sqlite"));
   return {
     directory,
     store,

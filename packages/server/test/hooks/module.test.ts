@@ -12,9 +12,9 @@ import { createModules, type Modules } from "../../src/hooks/kinds/module.ts";
 import type { BoundHook } from "../../src/hooks/tell.ts";
 import type { LoadScript } from "../../src/runner/runner.ts";
 import { createTypeScriptLoader } from "../../src/runner/typescript/loader.ts";
+import { until } from "../waiting.ts";
 import { hooksOf, silent, terms } from "./hook.ts";
 import { openLedger } from "./ledger.ts";
-import { until } from "./until.ts";
 
 const example = join(import.meta.dirname, "../../../../examples/hooks/inventory.ts");
 const account = userInfo().uid === 0 ? { uid: 65_534, gid: 65_534 } : undefined;

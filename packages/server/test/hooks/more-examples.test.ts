@@ -10,9 +10,9 @@ import { afterEach, beforeEach, describe, expect, it } from "vitest";
 import { Secret } from "../../src/core/secret.ts";
 import { webhook } from "../../src/hooks/kinds/webhook.ts";
 import { makeCertificates, service, startSlapd } from "../auth/methods/slapd.ts";
+import { until } from "../waiting.ts";
 import { program } from "./hook.ts";
 import { openReceiver } from "./kinds/receiver.ts";
-import { until } from "./until.ts";
 
 const options = { deadlineMs: 20_000, abort: new AbortController().signal };
 let directory: string;

@@ -1,8 +1,8 @@
 import { join } from "node:path";
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
+import { until } from "../waiting.ts";
 import { hooksOf, listener, node, program, terms, yes } from "./hook.ts";
 import { openLedger, type TestLedger } from "./ledger.ts";
-import { until } from "./until.ts";
 
 const fixtures = join(import.meta.dirname, "fixtures");
 const failed = { ...yes, answer: "failed" as const, failure: "crashed" as const, error: "it crashed" };

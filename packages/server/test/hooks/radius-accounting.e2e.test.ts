@@ -7,9 +7,9 @@ import type { Hooks } from "../../src/hooks/dispatch.ts";
 import { type AccountingServer, radiusAccounting } from "../../src/hooks/kinds/radius-accounting.ts";
 import { createRadiusClient, type RadiusClient } from "../../src/radius/client.ts";
 import { type FreeRadius, secret, startFreeRadius } from "../auth/methods/freeradius.ts";
+import { until } from "../waiting.ts";
 import { hooksOf, silent, terms } from "./hook.ts";
 import { openLedger, type TestLedger } from "./ledger.ts";
-import { until } from "./until.ts";
 
 let freeradius: FreeRadius;
 let client: RadiusClient;

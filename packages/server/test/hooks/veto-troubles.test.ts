@@ -1,9 +1,9 @@
 import { access, rename, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { describe, expect, it } from "vitest";
+import { until } from "../waiting.ts";
 import { ask, fixtures, ledger, no, veto } from "./asking.ts";
 import { hooksOf, listener, program, yes } from "./hook.ts";
-import { until } from "./until.ts";
 
 describe("a veto that gives no answer", () => {
   const failing = { ...yes, answer: "failed" as const, failure: "missing" as const, error: "it is not there" };

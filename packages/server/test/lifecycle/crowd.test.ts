@@ -1,5 +1,5 @@
 import { expect, test } from "vitest";
-import { inParallel } from "../e2e/lab/waiting.ts";
+import { inParallel } from "../waiting.ts";
 import { openArrow } from "./arrow.ts";
 
 test("2,000 connects, 64 at a time, into one /20: everybody is let in, nobody with another's address", async () => {

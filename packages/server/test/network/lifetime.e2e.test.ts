@@ -1,7 +1,7 @@
 import { execFile } from "node:child_process";
 import { promisify } from "node:util";
 import { afterEach, beforeEach, expect, test } from "vitest";
-import { until } from "../e2e/lab/waiting.ts";
+import { until } from "../waiting.ts";
 import type { ChildHost } from "./child-host.ts";
 import { aClient, addDevice, devices, mobile, office, openRouterLab, type RouterLab, target } from "./router-lab.ts";
 

@@ -6,8 +6,9 @@ import { Secret } from "../../src/core/secret.ts";
 import { createShippedScripts } from "../../src/post-auth/shipped.ts";
 import { createScriptVersions } from "../../src/post-auth/versions.ts";
 import type { ScriptHost, ScriptReturn } from "../../src/runner/runner.ts";
-import { callOf, until } from "../runner/script-calls.ts";
+import { callOf } from "../runner/script-calls.ts";
 import { type TypeScriptScripts, typeScriptScripts } from "../runner/typescript/typescript-scripts.ts";
+import { until } from "../waiting.ts";
 import { certificateFor, type DuoAnswer, type DuoServer, faultOf, keys, startDuo } from "./duo-server.ts";
 import { bench, inputOf } from "./scripts-under-test.ts";
 
@@ -195,7 +196,7 @@ describe("a push at once", () => {
     factorAnswers("silence");
     const result = await (await hostWith({ autopush: true, failMode })).call(callOf({ deadlineMs: 6_000 }));
     expect(result).toMatchObject(refused("Your sign-in was not confirmed in time. Please try again.", /deadlineMs/));
-    await until(() => duo.waiting() === 0, "the request was given up");
+    await until("the request was given up", () => duo.waiting() === 0);
   });
 
   test.each<DuoAnswer>(["hang-up", { response: {} }, { status: 502, body: "bad gateway" }])(

@@ -1,6 +1,6 @@
 import { expect, test } from "vitest";
 import { SallyportError } from "../../src/core/errors.ts";
-import { until } from "../runner/python/python-scripts.ts";
+import { until } from "../waiting.ts";
 import { bench, inputOf, scriptOf } from "./scripts-under-test.ts";
 
 test("with no script active everybody passes, except whom a script must decide on", async () => {
@@ -159,12 +159,12 @@ test("closing ends every process", async () => {
   await under.live("one", scriptOf("import os; print(os.getpid())"));
   const pid = Number((await under.gate.decide(inputOf())).printed);
   await under[Symbol.asyncDispose]();
-  await until(() => {
+  await until("the process is gone", () => {
     try {
       process.kill(pid, 0);
       return false;
     } catch {
       return true;
     }
-  }, "the process is gone");
+  });
 });

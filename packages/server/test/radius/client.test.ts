@@ -4,7 +4,7 @@ import { Secret } from "../../src/core/secret.ts";
 import { createRadiusClient, RadiusNoAnswer, type RadiusServer } from "../../src/radius/client.ts";
 import { code, textAttribute } from "../../src/radius/packet.ts";
 import { papPassword } from "../../src/radius/passwords.ts";
-import { until } from "../e2e/lab/waiting.ts";
+import { until } from "../waiting.ts";
 import { type Answering, attr, attributesOf, replyTo, startUdpPeer } from "./udp-peer.ts";
 
 const secret = "shared";

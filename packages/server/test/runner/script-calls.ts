@@ -1,5 +1,3 @@
-import { readFile } from "node:fs/promises";
-import { setTimeout as wait } from "node:timers/promises";
 import type { ScriptCall, ScriptReturn } from "../../src/runner/runner.ts";
 
 export const isRoot = process.getuid?.() === 0;
@@ -27,17 +25,4 @@ export function callOf(given: Given & { act?: string } & Partial<Omit<ScriptCall
 export function returned(result: ScriptReturn): Extract<ScriptReturn, { outcome: "returned" }> {
   if (result.outcome !== "returned") throw new Error(`the script did not return: ${JSON.stringify(result)}`);
   return result;
-}
-
-export async function until(condition: () => boolean | Promise<boolean>, what: string): Promise<void> {
-  for (const end = performance.now() + 40_000; performance.now() < end; await wait(20)) {
-    if (await condition()) return;
-  }
-  throw new Error(`this never came true: ${what}`);
-}
-
-/** Whether a process lives; one that is dead and only not yet waited for does not. */
-export async function lives(pid: number): Promise<boolean> {
-  const stat = await readFile(`/proc/${pid}/stat`, "utf8").catch(() => undefined);
-  return stat !== undefined && !/^\d+ \(.*\) [ZX]/.test(stat);
 }

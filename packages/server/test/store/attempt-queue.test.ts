@@ -1,6 +1,7 @@
 import { describe, expect, test } from "vitest";
 import { SallyportError } from "../../src/core/errors.ts";
 import { type AttemptLoss, AttemptQueue, type AttemptRow } from "../../src/store/attempt-queue.ts";
+import { until } from "../waiting.ts";
 import { anAttempt } from "./suite/rows.ts";
 
 /** A database that keeps what it is given, unless it is told to fail. */
@@ -22,16 +23,12 @@ function aDatabase() {
 
 const outage = () => new SallyportError("store-unavailable", "the disk is full");
 
-async function until(condition: () => boolean): Promise<void> {
-  while (!condition()) await new Promise((resolve) => setTimeout(resolve, 2));
-}
-
 describe("recorded attempts", () => {
   test("are written together after a moment, without anybody asking", async () => {
     const database = aDatabase();
     const queue = new AttemptQueue(database.write, { batchMs: 5 });
     for (let i = 0; i < 10; i++) queue.add(anAttempt());
-    await until(() => database.written.length > 0);
+    await until("rows to be written", () => database.written.length > 0);
     expect(database.written.map((batch) => batch.length)).toEqual([10]);
     expect(queue.waiting).toEqual([]);
     await queue.close();
@@ -42,7 +39,7 @@ describe("recorded attempts", () => {
     const queue = new AttemptQueue(database.write, { batchMs: 3_600_000 });
     const attempts = Array.from({ length: 450 }, () => anAttempt());
     for (const attempt of attempts) queue.add(attempt);
-    await until(() => database.written.length === 3);
+    await until("three batches to be written", () => database.written.length === 3);
     expect(database.written.flat().map(({ id }) => id)).toEqual(attempts.map(({ id }) => id));
     await queue.close();
   });
@@ -65,10 +62,10 @@ describe("recorded attempts", () => {
     database.failure = outage();
     for (let i = 0; i < 5; i++) queue.add(anAttempt());
     await expect(queue.flush()).rejects.toThrow("the disk is full");
-    await until(() => database.asked > 3);
+    await until("the database to be asked again", () => database.asked > 3);
     expect(queue.waiting).toHaveLength(5);
     database.failure = undefined;
-    await until(() => queue.waiting.length === 0);
+    await until("nothing to wait", () => queue.waiting.length === 0);
     expect(database.written.flat()).toHaveLength(5);
     expect(losses).toEqual([]);
     await queue.close();
@@ -85,7 +82,7 @@ describe("recorded attempts", () => {
       onLoss: (loss) => losses.push(loss),
     });
     for (let i = 0; i < 10; i++) queue.add(anAttempt());
-    await until(() => losses.length > 0);
+    await until("a loss to be reported", () => losses.length > 0);
     expect(losses).toEqual([{ attempts: 7, reason: "too many wait to be written" }]);
     database.failure = undefined;
     await queue.close();

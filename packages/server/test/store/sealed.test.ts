@@ -4,15 +4,15 @@ import { join } from "node:path";
 import { describe, expect, onTestFinished, test } from "vitest";
 import { createSealing } from "../../src/core/sealing.ts";
 import { sealedStore } from "../../src/store/sealed.ts";
-import { openSqlite } from "../../src/store/sqlite.ts";
 import type { PendingChallenge, Store } from "../../src/store/store.ts";
+import { openStoreHere } from "./open-here.ts";
 import { sessionsSuite } from "./suite/sessions.ts";
 
 const key = Buffer.alloc(32, 7);
 
 async function openPlain(): Promise<{ plain: Store; directory: string }> {
   const directory = await mkdtemp(join(tmpdir(), "sealed-"));
-  return { plain: await openSqlite({ file: join(directory, "sallyport.db") }), directory };
+  return { plain: await openStoreHere(join(directory, "sallyport.db")), directory };
 }
 
 async function opened() {

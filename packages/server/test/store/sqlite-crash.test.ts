@@ -37,7 +37,8 @@ describe("a SQLite store whose process is killed", () => {
     return said;
   }
 
-  test("has everything that it had called durable, and nothing by halves", async () => {
+  // Six hundred commits, one after the other: a busy disk takes its time.
+  test("has everything that it had called durable, and nothing by halves", { timeout: 240_000 }, async () => {
     for (let round = 1; round <= 3; round++) {
       const said = await writeUntilKilled(200);
       const store = await openSqlite({ file });

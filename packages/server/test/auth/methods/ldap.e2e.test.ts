@@ -5,7 +5,7 @@ import { ldapMethod } from "../../../src/auth/methods/ldap.ts";
 import { readLdapSettings } from "../../../src/auth/methods/ldap-options.ts";
 import type { Settings } from "../../../src/auth/methods/settings.ts";
 import { Secret } from "../../../src/core/secret.ts";
-import { until } from "../../e2e/lab/waiting.ts";
+import { until } from "../../waiting.ts";
 import {
   type Certificates,
   freePort,

@@ -9,7 +9,7 @@ import { pamMethod } from "../../../src/auth/methods/pam.ts";
 import { readPamSettings } from "../../../src/auth/methods/pam-options.ts";
 import type { Settings } from "../../../src/auth/methods/settings.ts";
 import { Secret } from "../../../src/core/secret.ts";
-import { until } from "../../e2e/lab/waiting.ts";
+import { until } from "../../waiting.ts";
 
 const execute = promisify(execFile);
 const unique = `${process.pid}${Date.now().toString(36).slice(-4)}`;

@@ -19,8 +19,8 @@ import type { Decision } from "../../../src/core/decision.ts";
 import type { PostAuthContext, PostAuthInput, PostAuthVerdict } from "../../../src/core/post-auth.ts";
 import type { Properties } from "../../../src/core/properties.ts";
 import { Secret } from "../../../src/core/secret.ts";
-import { openSqlite } from "../../../src/store/sqlite.ts";
 import type { Store } from "../../../src/store/store.ts";
+import { openStoreHere } from "../../store/open-here.ts";
 
 const secret = "GEZDGNBVGY3TQOJQ";
 /** Sixteen characters, as Access Server makes them, are fewer than the library likes. */
@@ -31,7 +31,7 @@ let users = 0;
 
 beforeAll(async () => {
   directory = await mkdtemp(join(tmpdir(), "totp-"));
-  store = await openSqlite({ file: join(directory, "sallyport.db") });
+  store = await openStoreHere(join(directory, "sallyport.db"));
 });
 
 afterAll(async () => {

@@ -1,5 +1,5 @@
 import { expect, test } from "vitest";
-import { until } from "../../e2e/lab/waiting.ts";
+import { until } from "../../waiting.ts";
 import { asking, eventLines, openFakeOpenVpn } from "./fake-openvpn.ts";
 import { admissionOf } from "./lab.ts";
 

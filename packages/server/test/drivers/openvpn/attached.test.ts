@@ -6,7 +6,7 @@ import { afterEach, beforeEach, expect, test } from "vitest";
 import { Secret } from "../../../src/core/secret.ts";
 import { createOpenVpnDriver, type OpenVpnDriver } from "../../../src/drivers/openvpn/openvpn-driver.ts";
 import { signIn } from "../../../src/drivers/openvpn/sign-in.ts";
-import { until } from "../../e2e/lab/waiting.ts";
+import { until } from "../../waiting.ts";
 import { keepingLog } from "./keeping-log.ts";
 import { admissionOf } from "./lab.ts";
 import { createRecorder, type Recorder } from "./recorder.ts";

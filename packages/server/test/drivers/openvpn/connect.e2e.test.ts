@@ -3,7 +3,7 @@ import { join } from "node:path";
 import { expect, test } from "vitest";
 import type { Tunnel } from "../../../src/core/vpn-event.ts";
 import { SERVER_ADDRESS } from "../../e2e/lab/network.ts";
-import { until } from "../../e2e/lab/waiting.ts";
+import { until } from "../../waiting.ts";
 import { admissionOf, admitEverybody, openDriverLab } from "./lab.ts";
 
 test("a client that is admitted gets its addresses, routes and name servers, and traffic passes in both families", async () => {

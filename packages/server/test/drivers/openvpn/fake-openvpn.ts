@@ -5,7 +5,7 @@ import { join } from "node:path";
 import { parseRange } from "../../../src/core/address-range.ts";
 import { createOpenVpnDriver, type OpenVpnListenerOptions } from "../../../src/drivers/openvpn/openvpn-driver.ts";
 import { findServers } from "../../../src/drivers/openvpn/process.ts";
-import { until } from "../../e2e/lab/waiting.ts";
+import { until } from "../../waiting.ts";
 import { keepingLog } from "./keeping-log.ts";
 import { createRecorder } from "./recorder.ts";
 

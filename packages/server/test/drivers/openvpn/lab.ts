@@ -11,8 +11,8 @@ import { createOpenVpnDriver, type OpenVpnListenerOptions } from "../../../src/d
 import { findServers, type ServerProcess } from "../../../src/drivers/openvpn/process.ts";
 import { createNetwork, type Network, SERVER_ADDRESS } from "../../e2e/lab/network.ts";
 import { type Client, type ClientOptions, startClient } from "../../e2e/lab/openvpn-client.ts";
-import { until } from "../../e2e/lab/waiting.ts";
 import { beginRun, presentRun } from "../../test-run.ts";
+import { until } from "../../waiting.ts";
 import { keepingLog } from "./keeping-log.ts";
 import { createRecorder, type Recorder } from "./recorder.ts";
 

@@ -6,7 +6,7 @@ import { afterEach, expect, test } from "vitest";
 import { listCommand, plainCommand } from "../../../src/drivers/openvpn/commands.ts";
 import { ManagementConnection } from "../../../src/drivers/openvpn/management.ts";
 import type { Message } from "../../../src/drivers/openvpn/messages.ts";
-import { until } from "../../e2e/lab/waiting.ts";
+import { until } from "../../waiting.ts";
 import { keepingLog } from "./keeping-log.ts";
 
 const cleanUp: (() => Promise<unknown>)[] = [];

@@ -1,5 +1,5 @@
 import { expect, test } from "vitest";
-import { until } from "../../e2e/lab/waiting.ts";
+import { until } from "../../waiting.ts";
 import { admissionOf, admitEverybody, type DriverLab, type Life, openDriverLab } from "./lab.ts";
 
 // A client otherwise waits for a minute before it believes that the server is gone; one that is idle hears of it every

@@ -12,7 +12,7 @@ import {
   wasAttached,
 } from "../../../src/drivers/openvpn/process.ts";
 import { endProcess, isRunning } from "../../../src/drivers/running-process.ts";
-import { until } from "../../e2e/lab/waiting.ts";
+import { until } from "../../waiting.ts";
 
 let home: string;
 let directory: string;

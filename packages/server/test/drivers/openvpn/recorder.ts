@@ -1,6 +1,6 @@
 import type { AccessRequest, LiveTunnel, Traffic, Tunnel } from "../../../src/core/vpn-event.ts";
 import type { DriverEvents } from "../../../src/drivers/driver.ts";
-import { until } from "../../e2e/lab/waiting.ts";
+import { until } from "../../waiting.ts";
 
 type Gone = { tunnel: Tunnel; counts: { bytesIn: number; bytesOut: number } | null };
 type Attached = { profileId: string; listener: string; sameDaemon: boolean; tunnels: LiveTunnel[] };

@@ -1,5 +1,5 @@
 import { expect, test } from "vitest";
-import { until } from "../../e2e/lab/waiting.ts";
+import { until } from "../../waiting.ts";
 import { admissionOf, admitEverybody, openDriverLab } from "./lab.ts";
 
 /** Keys are renegotiated often enough to be waited for. */

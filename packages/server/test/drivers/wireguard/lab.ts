@@ -12,9 +12,9 @@ import type {
 } from "../../../src/drivers/wireguard/wireguard-driver.ts";
 import { type Child, startChild } from "../../e2e/lab/child.ts";
 import { createNetwork, inside, type Network, type Place, SERVER_ADDRESS } from "../../e2e/lab/network.ts";
-import { until } from "../../e2e/lab/waiting.ts";
 import { type ChildHost, startHost } from "../../network/child-host.ts";
 import { beginRun, presentRun } from "../../test-run.ts";
+import { until } from "../../waiting.ts";
 import type { ExpectedInFile } from "./driver-host.ts";
 
 const execute = promisify(execFile);

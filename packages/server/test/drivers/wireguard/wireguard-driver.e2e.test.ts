@@ -1,7 +1,7 @@
 import { expect, test } from "vitest";
 import { startChild } from "../../e2e/lab/child.ts";
 import { inside } from "../../e2e/lab/network.ts";
-import { until } from "../../e2e/lab/waiting.ts";
+import { until } from "../../waiting.ts";
 import { type Device, LISTEN_PORT, openWireGuardLab, SERVER_SIX, type Told } from "./lab.ts";
 
 /** One that was refused its handshakes tries again only after seconds: it begins anew. */

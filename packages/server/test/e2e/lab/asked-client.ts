@@ -1,7 +1,7 @@
 import { createConnection } from "node:net";
 import { join } from "node:path";
+import { until } from "../../waiting.ts";
 import type { Client, ClientOptions, Lab } from "../lab.ts";
-import { until } from "./waiting.ts";
 
 /** A question that the client put to its user, as its management interface words it. */
 export type Asked = { kind: "credentials" | "static" | "dynamic" | "text"; text: string; echo: boolean };

@@ -1,7 +1,7 @@
 import { type ChildProcess, spawn } from "node:child_process";
 import { once } from "node:events";
 import { readdir, readFile } from "node:fs/promises";
-import { until } from "./waiting.ts";
+import { until } from "../../waiting.ts";
 
 const mostOutputBytes = 8 * 1024 * 1024;
 

@@ -1,9 +1,9 @@
 import { execFile } from "node:child_process";
 import { readFile } from "node:fs/promises";
 import { resolve } from "node:path";
+import { until } from "../../waiting.ts";
 import { type Child, startChild } from "./child.ts";
 import { inside, type Network } from "./network.ts";
-import { until } from "./waiting.ts";
 
 const checkout = resolve(import.meta.dirname, "../../../../..");
 export const sallyportProgram = resolve(checkout, "bin/sallyport");

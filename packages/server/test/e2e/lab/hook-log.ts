@@ -1,6 +1,6 @@
 import { chmod, mkdir, readdir, readFile, writeFile } from "node:fs/promises";
 import { join } from "node:path";
-import { until } from "./waiting.ts";
+import { until } from "../../waiting.ts";
 
 /** What a hook was given on one attempt: its environment, its arguments and its standard input. */
 export type HookCall = { environment: Record<string, string>; argumentCount: number; stdin: string };

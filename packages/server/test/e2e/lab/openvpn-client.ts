@@ -2,9 +2,9 @@ import { execFile } from "node:child_process";
 import { mkdir, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { promisify } from "node:util";
+import { until } from "../../waiting.ts";
 import { startChild } from "./child.ts";
 import { inside, type Network, type Place } from "./network.ts";
-import { until } from "./waiting.ts";
 
 const execute = promisify(execFile);
 

@@ -3,9 +3,9 @@ import { writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { promisify } from "node:util";
 import { presentRun } from "../../test-run.ts";
+import { until } from "../../waiting.ts";
 import { startChild } from "./child.ts";
 import { inside, type Network, type Place } from "./network.ts";
-import { until } from "./waiting.ts";
 
 const execute = promisify(execFile);
 

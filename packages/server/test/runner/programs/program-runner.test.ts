@@ -1,4 +1,5 @@
 import { execFile, spawn } from "node:child_process";
+import { existsSync } from "node:fs";
 import { chmod, copyFile, mkdtemp, rename, rm, symlink, writeFile } from "node:fs/promises";
 import { tmpdir, userInfo } from "node:os";
 import { join } from "node:path";
@@ -6,7 +7,8 @@ import { promisify } from "node:util";
 import { afterAll, afterEach, beforeAll, describe, expect, it } from "vitest";
 import { createProgramRunner } from "../../../src/runner/programs/program-runner.ts";
 import type { Program, ProgramResult } from "../../../src/runner/runner.ts";
-import { existsNow, isRunning, until } from "./until.ts";
+import { until } from "../../waiting.ts";
+import { isRunning } from "../processes.ts";
 
 const fixtures = join(import.meta.dirname, "fixtures");
 const silent = { debug() {}, info() {}, warn() {}, error() {} };
@@ -168,14 +170,14 @@ describe("how it ends", () => {
     expect(result.error).toContain(`${join(fixtures, "hang")} did not end within 4000 ms`);
     const [parent, child] = result.output.trim().split(" ").map(Number) as [number, number];
     expect(isRunning(parent)).toBe(false);
-    await until(() => !isRunning(child), "the child is gone");
+    await until("the child is gone", () => !isRunning(child));
   });
 
   it("comes to background children too at the deadline", async () => {
     const result = await run("background-and-hang", { deadlineMs: 4_000 });
     expect(result.outcome).toBe("timed-out");
     const child = pidIn(result.output);
-    await until(() => !isRunning(child), "the child is gone");
+    await until("the child is gone", () => !isRunning(child));
   });
 
   it("is the program's own: a background child that holds the output open neither delays it nor is killed", async () => {
@@ -186,7 +188,7 @@ describe("how it ends", () => {
     expect(isRunning(child)).toBe(true);
     await writeFile(`${file}.go`, "");
     // It prints before it leaves word: a broken pipe would have killed it.
-    await until(() => existsNow(file), "the child went on");
+    await until("the child went on", () => existsSync(file));
     expect(result.output).toBe(`child ${child}\n`);
   });
 
@@ -205,7 +207,7 @@ describe("how it ends", () => {
     await writeFile(path, `#!/bin/sh\nwhile [ ! -e ${gate} ]; do sleep 0.02; done\necho old\n`, { mode: 0o755 });
     const running = run(path);
     await writeFile(`${path}.new`, "#!/bin/sh\necho new\n", { mode: 0o755 });
-    await until(() => childrenRun(path), "the old one runs");
+    await until("the old one runs", () => childrenRun(path));
     await rename(`${path}.new`, path);
     await writeFile(gate, "");
     expect((await running).output).toBe("old\n");

@@ -1,12 +1,14 @@
 import { spawn } from "node:child_process";
 import { once } from "node:events";
+import { existsSync } from "node:fs";
 import { mkdtemp, readFile, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
 import { createProgramRunner } from "../../../src/runner/programs/program-runner.ts";
 import type { Program, ProgramResult, ProgramRunner } from "../../../src/runner/runner.ts";
-import { existsNow, isRunning, until } from "./until.ts";
+import { until } from "../../waiting.ts";
+import { isRunning } from "../processes.ts";
 
 const silent = { debug() {}, info() {}, warn() {}, error() {} };
 let directory: string;
@@ -34,7 +36,7 @@ function run(runner: ProgramRunner, script: string, changes: Partial<Program> = 
 const pidIn = async (name: string) => Number(await readFile(join(directory, name), "utf8"));
 /** Leaves word of its process and of a child's, and waits. */
 const lasting = `sleep 600 & echo $! > child.new; echo $$ > leader; mv child.new child; wait`;
-const bothRun = () => until(() => existsNow(join(directory, "child")), "the program runs");
+const bothRun = () => until("the program runs", () => existsSync(join(directory, "child")));
 
 describe("a process that starts programs", () => {
   it("killed, takes what it started with it, which has failed as crashed, and is replaced", async () => {
@@ -46,7 +48,7 @@ describe("a process that starts programs", () => {
     expect(await first).toMatchObject({ outcome: "signalled", exitStatus: null, signal: "SIGKILL" });
     expect((await first).error).toContain("/bin/sh was ended: the process that starts programs");
     for (const pid of [await pidIn("leader"), await pidIn("child")])
-      await until(() => !isRunning(pid), "what it started is gone");
+      await until("what it started is gone", () => !isRunning(pid));
     expect(await run(runner, "echo again")).toMatchObject({ outcome: "exited", output: "again\n" });
     expect(runner.spawnerPids()).not.toContain(spawner);
   });
@@ -59,7 +61,7 @@ describe("a process that starts programs", () => {
     const held = run(runner, "true", { deadlineMs: 100 });
     expect(await run(runner, "echo beside")).toMatchObject({ output: "beside\n" });
     expect(await held).toMatchObject({ outcome: "signalled" });
-    await until(() => !isRunning(stuck), "the stuck one is gone");
+    await until("the stuck one is gone", () => !isRunning(stuck));
     expect(await run(runner, "echo again")).toMatchObject({ output: "again\n" });
   });
 
@@ -69,13 +71,13 @@ describe("a process that starts programs", () => {
     const running = [await pidIn("leader"), await pidIn("child")];
     host.kill("SIGKILL");
     await once(host, "exit");
-    for (const pid of running) await until(() => !isRunning(pid), "what it started is gone");
+    for (const pid of running) await until("what it started is gone", () => !isRunning(pid));
   });
 
   it("is not ended by the signals that a terminal or a service manager sends to all", async () => {
     const runner = createProgramRunner({ log: silent, spawners: 1 });
     const running = run(runner, "echo $$ > leader.new; mv leader.new leader; while [ ! -e go ]; do sleep 0.02; done");
-    await until(() => existsNow(join(directory, "leader")), "the program runs");
+    await until("the program runs", () => existsSync(join(directory, "leader")));
     const [spawner = 0] = runner.spawnerPids();
     for (const signal of ["SIGINT", "SIGTERM", "SIGHUP"] as const) process.kill(spawner, signal);
     await run(runner, "touch go");
@@ -100,6 +102,6 @@ describe("a process that starts programs", () => {
     expect(many.map(({ output }) => output.length)).toEqual(many.map(() => 200_000));
     expect(left.output).toContain("first\n");
     await run(runner, "touch stop");
-    await until(() => existsNow(join(directory, "stopped")), "the child ended by itself");
+    await until("the child ended by itself", () => existsSync(join(directory, "stopped")));
   });
 });

@@ -1,7 +1,8 @@
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import type { DirectorySearch } from "../../../src/core/directory-search.ts";
 import type { ScriptHost } from "../../../src/runner/runner.ts";
-import { account, callOf, type PythonScripts, pythonScripts, returned, until } from "./python-scripts.ts";
+import { until } from "../../waiting.ts";
+import { account, callOf, type PythonScripts, pythonScripts, returned } from "./python-scripts.ts";
 
 let scripts: PythonScripts;
 beforeAll(async () => {
@@ -204,7 +205,7 @@ describe("what a script prints", () => {
     });
     expect(returned(await host.call(callOf())).printed).toBe("");
     for (const word of ["loading", "child", "complaint", "raw"]) {
-      await until(() => scripts.logged().includes(word), `${word} is logged`);
+      await until(`${word} is logged`, () => scripts.logged().includes(word));
     }
   });
 });

@@ -2,7 +2,9 @@ import { readdir, readFile } from "node:fs/promises";
 import { setTimeout as wait } from "node:timers/promises";
 import { afterEach, beforeEach, expect, test } from "vitest";
 import type { ScriptHost, ScriptReturn } from "../../../src/runner/runner.ts";
-import { callOf, isRoot, lives, type PythonScripts, pythonScripts, until } from "./python-scripts.ts";
+import { until } from "../../waiting.ts";
+import { isRunning } from "../processes.ts";
+import { callOf, isRoot, type PythonScripts, pythonScripts } from "./python-scripts.ts";
 
 let scripts: PythonScripts;
 beforeEach(async () => {
@@ -63,7 +65,7 @@ test("a copy of the process that forgets to end answers nothing and ends", async
     const result = await act(host, "fork");
     expect(result).toMatchObject({ outcome: "returned", printed: "" });
   }
-  await until(() => scripts.logged().includes("from the copy"), "what the copy printed is in the log");
+  await until("what the copy printed is in the log", () => scripts.logged().includes("from the copy"));
   await stillAnswers(host);
 });
 
@@ -73,24 +75,24 @@ test.each(["child, sleep", "daemon, sleep"])("what it started ends with it, past
   expect(result.outcome).toBe("timed-out");
   const child = Number((result.printed || scripts.logged().match(/"printed":"(\d+)/)?.[1]) ?? "0");
   expect(child).toBeGreaterThan(0);
-  await until(async () => !(await lives(child)), `process ${child} is gone`);
+  await until(`process ${child} is gone`, () => !isRunning(child));
 });
 
 test("what it started ends with it, after a crash", async () => {
   const host = await scripts.host({ fixture: "hostile" });
   expect((await act(host, "daemon, exit")).outcome).toBe("died");
-  await until(() => /"printed":"\d+/.test(scripts.logged()), "the pid is in the log");
+  await until("the pid is in the log", () => /"printed":"\d+/.test(scripts.logged()));
   const child = Number(scripts.logged().match(/"printed":"(\d+)/)?.[1]);
-  await until(async () => !(await lives(child)), `process ${child} is gone`);
+  await until(`process ${child} is gone`, () => !isRunning(child));
 });
 
 test("what it started ends when the script is taken out of service", async () => {
   const host = await scripts.host({ fixture: "hostile" });
   const result = await act(host, "child");
   const child = Number(result.printed);
-  expect(await lives(child)).toBe(true);
+  expect(isRunning(child)).toBe(true);
   await host.close();
-  expect(await lives(child)).toBe(false);
+  expect(isRunning(child)).toBe(false);
 });
 
 /** Threads and processes of an account: those of other tests, and of whoever else runs scripts here, count too. */
@@ -111,7 +113,7 @@ test("a fork bomb ends with its deadline", async () => {
   if (!isRoot) return; // the bound counts all processes of the account, and this one is the tester's own
   const pid = Number((await act(host, "pid")).printed);
   expect((await act(host, "fork bomb", 1_000)).outcome).toBe("timed-out");
-  await until(async () => !(await lives(pid)), `process ${pid} is gone`);
+  await until(`process ${pid} is gone`, () => !isRunning(pid));
   await stillAnswers(host);
 });
 
@@ -128,7 +130,7 @@ test("signals that the script ignores do not keep it alive", async () => {
   const result = await host.call(callOf({ deadlineMs: 500 }));
   expect(result.outcome).toBe("timed-out");
   const pid = Number(result.printed);
-  await until(async () => !(await lives(pid)), `process ${pid} is gone`);
+  await until(`process ${pid} is gone`, () => !isRunning(pid));
 });
 
 test("a supervisor that the script stopped does not save it", async () => {
@@ -136,7 +138,7 @@ test("a supervisor that the script stopped does not save it", async () => {
   const result = await act(host, "stop parent", 500);
   expect(result.outcome).toBe("timed-out");
   const pid = Number(result.printed);
-  await until(async () => !(await lives(pid)), `process ${pid} is gone`);
+  await until(`process ${pid} is gone`, () => !isRunning(pid));
 });
 
 test("a gigabyte printed by a child process is read and dropped", async () => {

@@ -3,10 +3,10 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { createPythonLoader, type PythonLoaderOptions } from "../../../src/runner/python/loader.ts";
 import type { LoadScript, ScriptFault, ScriptHost } from "../../../src/runner/runner.ts";
-import { account, callOf, isRoot, lives, returned, until } from "../script-calls.ts";
+import { account, callOf, isRoot, returned } from "../script-calls.ts";
 
 export const python = "/usr/bin/python3";
-export { account, callOf, isRoot, lives, returned, until };
+export { account, callOf, isRoot, returned };
 
 export type PythonScripts = {
   load: LoadScript;

@@ -3,7 +3,9 @@ import { unlink, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { createInterface } from "node:readline";
 import { expect, test } from "vitest";
-import { callOf, lives, python, pythonScripts, returned, until } from "./python-scripts.ts";
+import { until } from "../../waiting.ts";
+import { isRunning } from "../processes.ts";
+import { callOf, python, pythonScripts, returned } from "./python-scripts.ts";
 
 /** Waits in post_auth until the file named by UV_ACT is there. */
 const waiting = [
@@ -89,10 +91,10 @@ test("a call past its deadline is denied at once; the calls beside it finish; th
   const next = await host.call(callOf());
   expect(next.outcome).toBe("returned");
   expect(pidIn(next.printed)).not.toBe(first);
-  expect(await lives(first)).toBe(true);
+  expect(isRunning(first)).toBe(true);
   await writeFile(join(printed.trim().split(" ")[1] ?? "", "go"), "");
   expect(await beside).toMatchObject({ outcome: "returned", printed });
-  await until(async () => !(await lives(first)), "the process of the late call is gone");
+  await until("the process of the late call is gone", () => !isRunning(first));
 });
 
 test("kill -9 of a process in the middle of calls denies those, and only those", async () => {
@@ -103,10 +105,10 @@ test("kill -9 of a process in the middle of calls denies those, and only those",
   process.kill(pid, "SIGKILL");
   // Other processes have the rest of them, and those go on waiting.
   let next = await host.call(callOf());
-  await until(async () => {
+  await until("other calls go through", async () => {
     if (next.outcome !== "returned") next = await host.call(callOf());
     return next.outcome === "returned";
-  }, "other calls go through");
+  });
   expect(pidIn(next.printed)).not.toBe(pid);
   await writeFile(join(next.printed.trim().split(" ")[1] ?? "", "never"), "");
   for (const result of await Promise.all(calls)) {
@@ -124,17 +126,17 @@ test("a script that cannot be loaded again says why, and is tried again", async 
   const directory = printed.trim().split(" ")[1] ?? "";
   const brokenAt = performance.now();
   await writeFile(join(directory, "broken"), "");
-  await until(async () => {
+  await until("a call is told why there is no process", async () => {
     const result = await host.call(callOf({ deadlineMs: 500 }));
     // Whoever answers was loaded before.
     if (result.outcome === "returned") killIfThere(pidIn(result.printed));
     return result.outcome === "died" && result.message.includes("the table is locked");
-  }, "a call is told why there is no process");
+  });
   // The waits between the tries double; both processes fail each time, so the sixth comes after 200 and 800 ms.
-  await until(() => scripts.logged().includes('"failures":6'), "it was tried again and again");
+  await until("it was tried again and again", () => scripts.logged().includes('"failures":6'));
   expect(performance.now() - brokenAt).toBeGreaterThan(900);
   await unlink(join(directory, "broken"));
-  await until(async () => (await host.call(callOf())).outcome === "returned", "the script is loaded again");
+  await until("the script is loaded again", async () => (await host.call(callOf())).outcome === "returned");
 });
 
 test("a SYNCHRONOUS script is never called twice at once, not even while a late call may still run", async () => {
@@ -167,11 +169,11 @@ test("closing waits for the calls under way, and refuses new ones", async () => 
   const running = host.call(callOf({ act: "go" }));
   const closed = host.close();
   expect((await host.call(callOf())).outcome).toBe("died");
-  expect(await lives(pidIn(printed))).toBe(true);
+  expect(isRunning(pidIn(printed))).toBe(true);
   await writeFile(join(printed.trim().split(" ")[1] ?? "", "go"), "");
   expect((await running).outcome).toBe("returned");
   await closed;
-  expect(await lives(pidIn(printed))).toBe(false);
+  expect(isRunning(pidIn(printed))).toBe(false);
 });
 
 test.each([
@@ -204,7 +206,7 @@ test.each([
   const line = await new Promise<string>((resolve) => lines.once("line", resolve));
   const pids = line.split(" ").map(Number);
   expect(pids.length).toBe(2);
-  for (const pid of pids) expect(await lives(pid)).toBe(true);
+  for (const pid of pids) expect(isRunning(pid)).toBe(true);
   daemon.kill("SIGKILL");
-  for (const pid of pids) await until(async () => !(await lives(pid)), `process ${pid} is gone`);
+  for (const pid of pids) await until(`process ${pid} is gone`, () => !isRunning(pid));
 });

@@ -1,7 +1,9 @@
 import { readdir } from "node:fs/promises";
 import { afterEach, beforeEach, expect, test } from "vitest";
 import type { ScriptHost, ScriptReturn } from "../../../src/runner/runner.ts";
-import { callOf, isRoot, lives, until } from "../script-calls.ts";
+import { until } from "../../waiting.ts";
+import { isRunning } from "../processes.ts";
+import { callOf, isRoot } from "../script-calls.ts";
 import { type TypeScriptScripts, typeScriptScripts } from "./typescript-scripts.ts";
 
 let scripts: TypeScriptScripts;
@@ -49,7 +51,7 @@ test.each(["wait", "busy loop", "busy loop later", "endless microtasks", "endles
     // Long before anything else would end it.
     expect(result.durationMs).toBeLessThan(15_000);
     await stillAnswers();
-    await until(async () => !(await lives(pid)), `process ${pid} is gone`);
+    await until(`process ${pid} is gone`, () => !isRunning(pid));
   },
 );
 
@@ -76,7 +78,7 @@ test.each([
 test("an exception that comes after the answer is logged, and harms nobody", async () => {
   expect(await act("throw after the answer")).toMatchObject({ outcome: "returned" });
   const beside = act("wait", 1_000);
-  await until(() => scripts.logged().includes("too late to matter"), "it is in the log");
+  await until("it is in the log", () => scripts.logged().includes("too late to matter"));
   expect((await beside).outcome).toBe("timed-out");
 });
 

@@ -3,7 +3,9 @@ import { createServer, type Server } from "node:http";
 import type { AddressInfo } from "node:net";
 import { createInterface } from "node:readline";
 import { afterEach, beforeEach, expect, test } from "vitest";
-import { callOf, lives, returned, until } from "../script-calls.ts";
+import { until } from "../../waiting.ts";
+import { isRunning } from "../processes.ts";
+import { callOf, returned } from "../script-calls.ts";
 import { scriptOf, typeScriptScripts } from "./typescript-scripts.ts";
 
 /** Answers only when it is told to: what scripts wait for. */
@@ -37,7 +39,7 @@ test("500 calls wait at once in one process while others go through", async () =
   await using scripts = await typeScriptScripts();
   const host = await scripts.host({ text: waiter() });
   const sleepers = Array.from({ length: 500 }, () => host.call(callOf({ act: "go", deadlineMs: 60_000 })));
-  await until(() => waiting.length === 500, "500 calls wait for the server");
+  await until("500 calls wait for the server", () => waiting.length === 500);
   const quick = await Promise.all(Array.from({ length: 50 }, () => host.call(callOf({ deadlineMs: 60_000 }))));
   for (const result of quick) expect(result.outcome).toBe("returned");
   releaseAll();
@@ -50,9 +52,9 @@ test("as many processes as may be are started where calls wait, and no more", as
   await using scripts = await typeScriptScripts({ callsPerWorker: 4, maxWorkersPerScript: 3 });
   const host = await scripts.host({ text: waiter() });
   const calls = Array.from({ length: 16 }, () => host.call(callOf({ act: "go", deadlineMs: 60_000 })));
-  await until(() => waiting.length === 12, "12 calls wait for the server");
+  await until("12 calls wait for the server", () => waiting.length === 12);
   releaseAll();
-  await until(() => waiting.length === 4, "4 more calls wait for the server");
+  await until("4 more calls wait for the server", () => waiting.length === 4);
   releaseAll();
   const results = await Promise.all(calls);
   expect(new Set(results.map(({ printed }) => printed)).size).toBe(3);
@@ -73,7 +75,7 @@ test("more calls than can wait are refused at once, and those that wait too long
   const impatient = host.call(callOf({ deadlineMs: 50 }));
   expect((await host.call(callOf())).outcome).toBe("too-busy");
   expect((await impatient).outcome).toBe("too-busy");
-  await until(() => waiting.length === 1, "the first call waits for the server");
+  await until("the first call waits for the server", () => waiting.length === 1);
   releaseAll();
   expect((await running).outcome).toBe("returned");
   expect((await patient).outcome).toBe("returned");
@@ -90,10 +92,10 @@ test("a call past its deadline is denied at once; the calls beside it finish; th
   const next = await host.call(callOf());
   expect(next.outcome).toBe("returned");
   expect(pidIn(next.printed)).not.toBe(first);
-  expect(await lives(first)).toBe(true);
+  expect(isRunning(first)).toBe(true);
   releaseAll();
   expect(await beside).toMatchObject({ outcome: "returned", printed });
-  await until(async () => !(await lives(first)), "the process of the late call is gone");
+  await until("the process of the late call is gone", () => !isRunning(first));
 });
 
 test("a call that blocks its process keeps nobody waiting who comes after", async () => {
@@ -113,7 +115,7 @@ test("a call that blocks its process keeps nobody waiting who comes after", asyn
   }
   expect(ended).toBe(false);
   expect((await stuck).outcome).toBe("timed-out");
-  await until(async () => !(await lives(blocked)), "the blocked process is gone");
+  await until("the blocked process is gone", () => !isRunning(blocked));
 });
 
 test("kill -9 of a process in the middle of calls denies those, and only those", async () => {
@@ -121,7 +123,7 @@ test("kill -9 of a process in the middle of calls denies those, and only those",
   const host = await scripts.host({ text: waiter() });
   const pid = pidIn((await host.call(callOf())).printed);
   const calls = Array.from({ length: 10 }, () => host.call(callOf({ act: "go" })));
-  await until(() => waiting.length === 10, "the calls wait for the server");
+  await until("the calls wait for the server", () => waiting.length === 10);
   process.kill(pid, "SIGKILL");
   // The first that is answered is one that died with it.
   expect((await Promise.race(calls)).outcome).toBe("died");
@@ -160,14 +162,14 @@ test("closing waits for the calls under way, and refuses new ones", async () => 
   const host = await scripts.host({ text: waiter() });
   const { printed } = await host.call(callOf());
   const running = host.call(callOf({ act: "go" }));
-  await until(() => waiting.length === 1, "the call waits for the server");
+  await until("the call waits for the server", () => waiting.length === 1);
   const closed = host.close();
   expect((await host.call(callOf())).outcome).toBe("died");
-  expect(await lives(pidIn(printed))).toBe(true);
+  expect(isRunning(pidIn(printed))).toBe(true);
   releaseAll();
   expect((await running).outcome).toBe("returned");
   await closed;
-  expect(await lives(pidIn(printed))).toBe(false);
+  expect(isRunning(pidIn(printed))).toBe(false);
 });
 
 test.each(["waits", "is blocked"])(
@@ -195,7 +197,7 @@ test.each(["waits", "is blocked"])(
     const pid = Number(await new Promise<string>((resolve) => lines.once("line", resolve)));
     expect(pid).toBeGreaterThan(0);
     daemon.kill("SIGKILL");
-    await until(async () => !(await lives(pid)), `process ${pid} is gone`);
+    await until(`process ${pid} is gone`, () => !isRunning(pid));
   },
 );
 

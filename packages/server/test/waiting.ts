@@ -11,7 +11,7 @@ export async function until<Answer>(
   for (;;) {
     const answer = await ask();
     if (answer !== undefined && answer !== false) return answer as Exclude<Answer, undefined | false>;
-    if (Date.now() > end) throw new Error(`Waited ${deadlineMs} ms for ${what}.\n${otherwise()}`);
+    if (Date.now() > end) throw new Error(`Waited ${deadlineMs} ms in vain: ${what}\n${otherwise()}`);
     await sleep(everyMs);
   }
 }
