@@ -1,6 +1,6 @@
 import { spawn } from "node:child_process";
-import { accessSync, constants, statSync } from "node:fs";
 import { findProgram, type Platform } from "../interpreter/machine.ts";
+import { isProgram } from "./is-program.ts";
 
 type Environment = Readonly<Record<string, string | undefined>>;
 /** A program and its arguments; nothing of an address is read by a shell. */
@@ -40,13 +40,4 @@ export function openBrowser(url: string, platform: Platform, environment: NodeJS
   });
   child.on("error", () => undefined);
   child.unref();
-}
-
-function isProgram(path: string): boolean {
-  try {
-    accessSync(path, constants.X_OK);
-    return statSync(path).isFile();
-  } catch {
-    return false;
-  }
 }

@@ -1,9 +1,9 @@
 import { spawn } from "node:child_process";
 import { randomBytes } from "node:crypto";
-import { accessSync, constants } from "node:fs";
 import { mkdtemp, readdir, rm } from "node:fs/promises";
 import { join } from "node:path";
 import { AgentFailure } from "../failure.ts";
+import { isProgram } from "../machine/is-program.ts";
 import { makePrivateDirectory, writeNewFile } from "../machine/private-directory.ts";
 import { ownPlatform } from "../machine/system.ts";
 import { quoteWord } from "../profile/words.ts";
@@ -35,15 +35,6 @@ export function findOpenVpn(given: string | undefined): string {
     given === undefined ? "OpenVPN is not installed." : `${given} is no program.`,
     "Install the package openvpn (Debian, Ubuntu: apt install openvpn; Fedora: dnf install openvpn; macOS: brew install openvpn).",
   );
-}
-
-function isProgram(path: string): boolean {
-  try {
-    accessSync(path, constants.X_OK);
-    return true;
-  } catch {
-    return false;
-  }
 }
 
 /**

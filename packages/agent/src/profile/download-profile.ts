@@ -2,6 +2,7 @@ import { readFile } from "node:fs/promises";
 import { get } from "node:https";
 import { AgentFailure } from "../failure.ts";
 import { onOneLine } from "../fit-for-terminal.ts";
+import { answerText } from "../server/answer-text.ts";
 import { isOfUnknownAuthority, withAuthorities } from "../server/authorities.ts";
 import type { Answers } from "../tunnel/tunnel.ts";
 
@@ -107,16 +108,9 @@ function fetchText(url: URL, ca: string[], basic: string | undefined): Promise<{
   return new Promise((done, reject) => {
     const headers = basic === undefined ? {} : { authorization: `Basic ${basic}` };
     const call = get(url, { headers, ca, agent: false, signal: AbortSignal.timeout(deadlineMs) }, (response) => {
-      const chunks: Buffer[] = [];
-      let bytes = 0;
-      response.on("data", (chunk: Buffer) => {
-        bytes += chunk.length;
-        if (bytes > mostBytes) call.destroy(new Error("the answer is too long for a client config"));
-        else chunks.push(chunk);
-      });
-      response.on("error", reject);
-      response.on("end", () =>
-        done({ status: response.statusCode ?? 0, text: Buffer.concat(chunks).toString("utf8") }),
+      answerText(response, mostBytes, "the answer is too long for a client config").then(
+        (text) => done({ status: response.statusCode ?? 0, text }),
+        reject,
       );
     });
     call.on("error", reject);

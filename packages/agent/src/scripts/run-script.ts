@@ -1,6 +1,6 @@
 import { type ChildProcess, spawn } from "node:child_process";
 import { createHash } from "node:crypto";
-import { accessSync, constants as fsConstants, statSync } from "node:fs";
+import { constants as fsConstants } from "node:fs";
 import { type FileHandle, open } from "node:fs/promises";
 import { delimiter, join } from "node:path";
 import { setTimeout as wait } from "node:timers/promises";
@@ -8,6 +8,7 @@ import { interpret, spawnOf } from "../interpreter/interpret.ts";
 import type { Platform, PythonChoice } from "../interpreter/machine.ts";
 import type { ScriptFile, ScriptStart } from "../interpreter/script-start.ts";
 import type { Account } from "../machine/account.ts";
+import { isProgram } from "../machine/is-program.ts";
 import { writeNewFile } from "../machine/private-directory.ts";
 import { BoundedOutput } from "./bounded-output.ts";
 import { endScript } from "./end-processes.ts";
@@ -100,15 +101,6 @@ function faultOf({ text, sha256, environment }: ScriptToRun, platform: Platform)
   const names = refusedNames(environment, platform);
   if (names.length === 0) return undefined;
   return `variables are defined that could run something else, or are the agent's own: ${names.join(", ")}`;
-}
-
-function isProgram(path: string): boolean {
-  try {
-    accessSync(path, fsConstants.X_OK);
-    return statSync(path).isFile();
-  } catch {
-    return false;
-  }
 }
 
 /** Writes the files and opens the script again, for reading, as what was written. */

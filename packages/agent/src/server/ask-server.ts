@@ -2,6 +2,7 @@ import { request } from "node:https";
 import { isIP } from "node:net";
 import { checkServerIdentity, type PeerCertificate } from "node:tls";
 import type { AgentConfig, AgentRefusal } from "@sallyport/protocol";
+import { answerText } from "./answer-text.ts";
 import { isOfUnknownAuthority, withAuthorities } from "./authorities.ts";
 
 /** The server's own refusal: asking again has no sense. */
@@ -47,6 +48,7 @@ function askOnce({ config, path, body, deadlineMs, mostBytes, signal }: AskOptio
   return new Promise((resolve, reject) => {
     const sent = Buffer.from(JSON.stringify(body));
     const deadline = AbortSignal.timeout(deadlineMs);
+    const failed = (error: unknown) => reject(deadline.aborted ? inTime() : error);
     const call = request(
       url,
       {
@@ -63,22 +65,13 @@ function askOnce({ config, path, body, deadlineMs, mostBytes, signal }: AskOptio
         signal: signal === undefined ? deadline : AbortSignal.any([signal, deadline]),
       },
       (response) => {
-        const chunks: Buffer[] = [];
-        let bytes = 0;
-        response.on("data", (chunk: Buffer) => {
-          bytes += chunk.length;
-          if (bytes > mostBytes) call.destroy(new Error("the server's answer is too long"));
-          else chunks.push(chunk);
-        });
-        response.on("error", reject);
-        response.on("end", () => {
-          const text = Buffer.concat(chunks).toString("utf8");
+        answerText(response, mostBytes, "the server's answer is too long").then((text) => {
           if (response.statusCode === 200) resolve(text);
           else reject(refusalOf(text, response.statusCode ?? 0));
-        });
+        }, failed);
       },
     );
-    call.on("error", (error) => reject(deadline.aborted ? inTime() : error));
+    call.on("error", failed);
     call.end(sent);
   });
 }
