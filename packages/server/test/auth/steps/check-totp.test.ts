@@ -21,6 +21,7 @@ import type { Properties } from "../../../src/core/properties.ts";
 import { Secret } from "../../../src/core/secret.ts";
 import type { Store } from "../../../src/store/store.ts";
 import { openStoreHere } from "../../store/open-here.ts";
+import { yes } from "../pipeline-under-test.ts";
 
 const secret = "GEZDGNBVGY3TQOJQ";
 /** Sixteen characters, as Access Server makes them, are fewer than the library likes. */
@@ -58,20 +59,7 @@ async function someone({ properties, usually, method, signedInBy, script }: Opti
   const postAuth = {
     terms: async () => ({ loaded: script !== undefined, authNull: false, groupSelect: false }),
     decide: async (input: PostAuthInput, context?: PostAuthContext): Promise<PostAuthVerdict> => ({
-      outcome: "allow",
-      user: input.authret.user,
-      code: null,
-      reason: "",
-      clientReason: null,
-      properties: input.authret.proplist,
-      save: {},
-      question: null,
-      states: {},
-      by: null,
-      printed: "",
-      traceback: null,
-      warnings: [],
-      durationMs: 1,
+      ...yes(input),
       ...script?.(input, context),
     }),
   };
