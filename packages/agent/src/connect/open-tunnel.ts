@@ -8,7 +8,7 @@ import { type OpenVpnProcess, runSession } from "../openvpn/session.ts";
 import type { Profile } from "../profile/load-profile.ts";
 import type { ServiceClient } from "../service/client.ts";
 import type { Answers, Tunnel, TunnelEvents } from "../tunnel/tunnel.ts";
-import { bringUpWireGuard } from "../wireguard/device.ts";
+import { bringUpWireGuard } from "../wireguard/bring-up.ts";
 import { watchWireGuard } from "../wireguard/session.ts";
 
 export type TunnelRequest = {
