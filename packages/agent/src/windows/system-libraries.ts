@@ -1,0 +1,49 @@
+import type { LibraryHandle } from "koffi";
+
+/** Windows' own libraries, and what its last call complained of. Only ever loaded on Windows. */
+export type SystemLibraries = {
+  koffi: typeof import("koffi")["default"];
+  kernel32: LibraryHandle;
+  advapi32: LibraryHandle;
+  /** Why the call just before failed, e.g. `Access is denied. (5)`; `call` names it. */
+  lastError(call: string): WindowsError;
+};
+
+/** What a call of Windows failed with; `code` as winerror.h numbers it. */
+export class WindowsError extends Error {
+  readonly code: number;
+
+  constructor(call: string, code: number, words: string) {
+    super(`${call}: ${words === "" ? "error" : words} (${code})`);
+    this.name = "WindowsError";
+    this.code = code;
+  }
+}
+
+let loaded: Promise<SystemLibraries> | undefined;
+
+/** The same ones each time: what is declared of a library stays for the life of the process. */
+export function systemLibraries(): Promise<SystemLibraries> {
+  loaded ??= load();
+  return loaded;
+}
+
+async function load(): Promise<SystemLibraries> {
+  const { default: koffi } = await import("koffi");
+  const kernel32 = koffi.load("kernel32.dll");
+  const getLastError = kernel32.func("uint32_t __stdcall GetLastError()");
+  const formatMessage = kernel32.func(
+    "uint32_t __stdcall FormatMessageW(uint32_t flags, void *from, uint32_t code, uint32_t language, _Out_ void *text, uint32_t size, void *more)",
+  );
+  const wordsFor = (code: number) => {
+    const text = Buffer.alloc(1024);
+    // FORMAT_MESSAGE_FROM_SYSTEM | FORMAT_MESSAGE_IGNORE_INSERTS | FORMAT_MESSAGE_MAX_WIDTH_MASK
+    const length = formatMessage(0x12ff, null, code, 0, text, text.length / 2, null);
+    return text.toString("utf16le", 0, length * 2).trim();
+  };
+  const lastError = (call: string) => {
+    const code = getLastError();
+    return new WindowsError(call, code, wordsFor(code));
+  };
+  return { koffi, kernel32, advapi32: koffi.load("advapi32.dll"), lastError };
+}
