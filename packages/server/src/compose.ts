@@ -126,6 +126,7 @@ export async function composeDaemon(options: {
     methods,
     postAuth,
     lockOut,
+    mostQuestions: () => live.scripts.mostQuestions,
     mostDevices: (id) => profileOf(id)?.devices?.most ?? null,
     counted: figures.attempt,
     log,

@@ -7,13 +7,14 @@ type Carried = {
   resume: unknown;
   found: Pick<
     Findings,
-    "userId" | "method" | "methodReason" | "info" | "terms" | "totpAccepted" | "states" | "resumedSession"
+    "userId" | "method" | "methodReason" | "info" | "terms" | "questions" | "totpAccepted" | "states" | "resumedSession"
   >;
 };
 
 export function carry(step: string, resume: unknown, findings: Findings): PendingChallenge["carried"] {
   const { userId, method, methodReason, info, terms, totpAccepted, states, resumedSession } = findings;
-  const found = { userId, method, methodReason, info, terms, totpAccepted, states, resumedSession };
+  const questions = findings.questions + 1;
+  const found = { userId, method, methodReason, info, terms, questions, totpAccepted, states, resumedSession };
   return { step, resume, found } satisfies Carried;
 }
 

@@ -19,8 +19,8 @@ export class LockOut {
   observe({ kind, code, outcome, userId, clientAddress, at }: AttemptRecord, given: Given): void {
     if (kind === "authcli" || userId === null || clientAddress === null) return;
     const who = { userId, typed: given.username, address: clientAddress };
-    // A script that denies an answer has not said why: it may have been a guess.
-    const wrongAnswer = code === "script-denied" && given.answer;
+    // A script that denies an answer, or never has enough of them, has not said why: it may have been a guess.
+    const wrongAnswer = (code === "script-denied" || code === "too-many-questions") && given.answer;
     if (code === "wrong-credentials" || code === "totp-wrong" || wrongAnswer) this.failed(who, Date.parse(at));
     else if (outcome === "allow") this.succeeded(who);
   }

@@ -22,6 +22,8 @@ const radiusClass = 25;
 export function createPipeline(options: {
   steps: readonly Step[];
   challenges: Pick<ChallengeStore, "put">;
+  /** One login is asked no more, so that what never stops asking ends as a no. */
+  mostQuestions: () => number;
   /** How long a session lasts where `prop_expire` is not set, in seconds; 0: it does not expire. */
   usualSessionSeconds: () => Promise<number>;
   /** `given`: the name as it was typed, and whether an answer to a question was judged. */
@@ -81,6 +83,11 @@ export function createPipeline(options: {
       const reason = `${step} asked a question, and ${who} cannot be asked`;
       return deny(attemptId, findings, { outcome: "denied", code: "challenge-unsupported", reason });
     }
+    const most = options.mostQuestions();
+    if (findings.questions >= most) {
+      const reason = `${step} asked question ${findings.questions + 1} of one login; scripts.mostQuestions is ${most}`;
+      return deny(attemptId, findings, { outcome: "denied", code: "too-many-questions", reason });
+    }
     const stateId = web?.id ?? randomBytes(18).toString("base64url");
     await options.challenges.put({
       id: stateId,
@@ -114,6 +121,7 @@ function emptyFindings(request: AuthRequest): Findings {
     group: null,
     save: {},
     answered: null,
+    questions: 0,
     totpAccepted: false,
     states: {},
     resumedSession: null,

@@ -36,6 +36,8 @@ export type Findings = {
   save: Properties;
   /** The answer to a question of an earlier round: whose question, and what that step needs to go on. */
   answered: { step: string; resume: unknown; response: Secret } | null;
+  /** How many were put in earlier rounds of this login, whoever asked. */
+  questions: number;
   /** In this round or an earlier one. */
   totpAccepted: boolean;
   /** `authret.state` by script. */

@@ -30,6 +30,8 @@ export function composePipeline(options: {
   lockOut: LockOut;
   /** Whether a profile's server lets in certificates that were not issued here. */
   certificates: (profileId: string | null) => "any" | "ours";
+  /** How many questions one login may be asked. */
+  mostQuestions: () => number;
   /** Hears of each attempt. */
   counted: (attempt: AttemptRecord) => void;
   /** How many WireGuard devices a user may have in a profile; null: no limit. */
@@ -65,6 +67,7 @@ export function composePipeline(options: {
       limitDevices({ devices: store.devices, most: options.mostDevices }),
     ],
     challenges: store.challenges,
+    mostQuestions: options.mostQuestions,
     usualSessionSeconds: sessionLifetime(store.settings),
     record: (attempt, given) => {
       store.attempts.record(attempt);

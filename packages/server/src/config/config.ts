@@ -81,6 +81,8 @@ export type ScriptsConfig = {
   workers: number;
   /** Calls one worker serves at once. */
   threads: number;
+  /** So many questions one login may be asked: by scripts, by RADIUS, for the code of an authenticator app. */
+  mostQuestions: number;
 };
 
 export type ProfileConfig = {

@@ -222,6 +222,7 @@ export const topSchemas = {
     deadlineMs: whole(1, 600_000).default(10_000),
     workers: whole(1, 64).default(2),
     threads: whole(1, 256).default(128),
+    mostQuestions: whole(1, 100).default(10),
   }).prefault({}),
   lockOut: section({
     failures: whole(1, 1_000_000).default(10),

@@ -218,6 +218,13 @@ export const errorTable = {
     "The answer to a challenge came too late, twice, or from somebody else than was asked.",
     "Have the user sign in again; a challenge waits for five minutes.",
   ),
+  "too-many-questions": denial(
+    "policy",
+    403,
+    "Too many questions were asked. Please sign in again.",
+    "One login was asked as many questions as scripts.mostQuestions allows, and another was to follow.",
+    "The reason says who asked. Have the script deny after a few wrong answers; raise scripts.mostQuestions if one login needs more.",
+  ),
   "session-expired": denial(
     "user",
     401,

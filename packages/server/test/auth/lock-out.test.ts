@@ -32,11 +32,13 @@ describe("what attempts show", () => {
     ["method-unreachable", false],
     ["locked-out", false],
     ["script-denied", false],
+    ["too-many-questions", false],
   ])("%s counts: %s", (code, counts) => expect(observed(code)).toBe(counts));
 
-  it("counts what a script denies that had an answer to judge: it may have been guessed", () => {
-    expect(observed("script-denied", { username: "alice", answer: true })).toBe(true);
-  });
+  it.each(["script-denied", "too-many-questions"] as const)(
+    "counts %s where an answer was judged: it may have been guessed",
+    (code) => expect(observed(code, { username: "alice", answer: true })).toBe(true),
+  );
 
   it("counts wrong codes for the name that was typed, where a directory calls the user by another", () => {
     observed("totp-wrong", { username: "alice@example.org", answer: true });

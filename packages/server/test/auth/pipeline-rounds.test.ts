@@ -39,6 +39,30 @@ describe("a challenge", () => {
     expect(await decide(request({ password: answer(second, "b") }))).toMatchObject({ outcome: "allow" });
   });
 
+  it("is put so many times in one login, whoever asks, and not once more", async () => {
+    const script: Options["script"] = () => ({ outcome: "challenge", question: { text: "?", echo: true, resume: 0 } });
+    const radius: Method = {
+      name: "radius",
+      check: async () => ({ outcome: "challenged", text: "Token?", echo: true, state: {} }),
+      resume: async () => ({ outcome: "accepted", userId: "alice", reason: "", info: {} }),
+    };
+    const { decide, attempts, pending } = pipeline({
+      script,
+      methods: [radius],
+      defaultMethod: "radius",
+      mostQuestions: 3,
+    });
+    for (const _login of ["first", "second"]) {
+      let decision = await decide(request());
+      for (const _round of [2, 3]) decision = await decide(request({ password: answer(decision, "a") }));
+      const last = await decide(request({ password: answer(decision, "b") }));
+      const reason = "post-auth asked question 4 of one login; scripts.mostQuestions is 3";
+      expect(last).toMatchObject({ outcome: "deny", code: "too-many-questions", reason });
+      expect(attempts.at(-1)?.trace.at(-1)).toMatchObject({ step: "post-auth", detail: "asked: ?" });
+      expect(pending.size).toBe(0);
+    }
+  });
+
   it("of a method is put, and the method judges the answer", async () => {
     const radius: Method = {
       name: "radius",

@@ -40,6 +40,7 @@ export type Options = {
   methods?: Method[];
   sessions?: Record<string, VpnSession>;
   usualSessionSeconds?: number;
+  mostQuestions?: number;
 };
 
 /** What a script answers that lets everybody pass. */
@@ -123,6 +124,7 @@ export function pipeline(options: Options) {
       placeInGroup({ accounts }),
     ],
     challenges,
+    mostQuestions: () => options.mostQuestions ?? 10,
     usualSessionSeconds: async () => options.usualSessionSeconds ?? 0,
     record: (attempt) => attempts.push(attempt),
     onFault: (_attempt, _step, error) => faults.push(error),

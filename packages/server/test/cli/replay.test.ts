@@ -96,6 +96,7 @@ async function attempt(user: string, changes: { info?: object; answered?: boolea
   const pipeline = createPipeline({
     steps: [password, resumed, method, terms, runPostAuth({ postAuth: gate, accounts: lookup })],
     challenges: daemon.store.challenges,
+    mostQuestions: () => 10,
     usualSessionSeconds: async () => 0,
     record: (record) => daemon.store.attempts.record(record),
     onFault: (_id, _step, error) => {

@@ -19,7 +19,7 @@ hooks:
   - { name: siem, webhook: "https://siem.example.org/vpn", secretFile: siem.key, events: [connect, disconnect], concurrency: 3, graceSeconds: 30 }
   - { name: inventory, module: ./hooks/inventory.ts, events: [connect] }
 geoIp: { database: /var/lib/GeoIP/GeoLite2-City.mmdb }
-scripts: { account: scripts, python: venv/bin/python3, deadlineMs: 9000, workers: 4, threads: 8 }
+scripts: { account: scripts, python: venv/bin/python3, deadlineMs: 9000, workers: 4, threads: 8, mostQuestions: 3 }
 lockOut: { failures: 5, windowMinutes: 30 }
 profiles:
   - id: office
@@ -87,6 +87,7 @@ describe("a whole configuration", () => {
       deadlineMs: 9000,
       workers: 4,
       threads: 8,
+      mostQuestions: 3,
     });
     expect(config.lockOut).toEqual({ failures: 5, addressFailures: 25, windowMs: 30 * 60_000 });
     expect(config.geoIp).toEqual({ database: "/var/lib/GeoIP/GeoLite2-City.mmdb" });

@@ -85,6 +85,7 @@ async function someone({ properties, usually, method, signedInBy, script }: Opti
       runPostAuth({ postAuth, accounts }),
     ],
     challenges: store.challenges,
+    mostQuestions: () => 10,
     usualSessionSeconds: async () => 0,
     record: (attempt) => attempts.push(attempt),
     onFault: (_attempt, step, error) => {
