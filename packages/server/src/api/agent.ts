@@ -65,7 +65,7 @@ export function agentRoutes(options: { handOut: HandOut; log: Log }): Routes {
   const routes = async (app: FastifyInstance): Promise<void> => {
     app.setErrorHandler(async (error, request, reply) => {
       if (isRateLimit(error)) return await refuse(reply, "too-many-requests", "too many requests from this address");
-      const { httpStatus, body } = errorAnswer(error, log);
+      const { httpStatus, body } = errorAnswer(tooLarge(error, request) ?? error, log);
       const { code, message } = body.error;
       if (httpStatus < 500)
         log.info(
@@ -106,6 +106,12 @@ async function refuse(reply: FastifyReply, code: keyof typeof errorTable, messag
 
 function isRateLimit(error: unknown): boolean {
   return (error as { statusCode?: number }).statusCode === 429;
+}
+
+/** In this API's words: what other callers may send is no business of an agent's. */
+function tooLarge(error: unknown, { routeOptions: { bodyLimit } }: FastifyRequest): SallyportError | undefined {
+  if ((error as { code?: unknown }).code !== "FST_ERR_CTP_BODY_TOO_LARGE") return undefined;
+  return new SallyportError("invalid-input", `the request is larger than the ${bodyLimit} bytes that are read here`);
 }
 
 function checked<Schema extends z.ZodType>(schema: Schema, body: unknown): z.output<Schema> {
