@@ -1,8 +1,8 @@
-import { createConnection, type Socket } from "node:net";
 import { AgentFailure } from "../failure.ts";
 import type { OpenVpnProcess } from "../openvpn/session.ts";
 import type { WireGuardDevice, WireGuardTraffic } from "../wireguard/device.ts";
 import type { AdministratorScripts } from "./administrator-scripts.ts";
+import { connectToService } from "./endpoint.ts";
 import { readLines } from "./lines.ts";
 import { mostRequestBytes, type ServiceAnswer, type ServiceNotice, type ServiceRequest } from "./requests.ts";
 
@@ -18,11 +18,7 @@ type Waiting = { resolve(answer: ServiceAnswer): void; reject(error: Error): voi
 
 /** Undefined where no service listens there. */
 export async function connectService(path: string): Promise<ServiceClient | undefined> {
-  const socket = await new Promise<Socket | undefined>((resolve) => {
-    const opened = createConnection({ path });
-    opened.once("connect", () => resolve(opened));
-    opened.once("error", () => resolve(undefined));
-  });
+  const socket = await connectToService(path);
   if (socket === undefined) return undefined;
   const waiting: Waiting[] = [];
   const exited = Promise.withResolvers<string>();

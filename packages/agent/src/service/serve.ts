@@ -1,12 +1,10 @@
-import { chmod, rm } from "node:fs/promises";
-import { createServer, type Socket } from "node:net";
-import { dirname } from "node:path";
+import type { Socket } from "node:net";
+import { dirname, join } from "node:path";
 import { failureOf } from "../failure.ts";
-import { accountName } from "../machine/account-name.ts";
-import { makePrivateDirectory, makeRootDirectory } from "../machine/private-directory.ts";
+import { makePrivateDirectory } from "../machine/private-directory.ts";
 import { sweepScriptDirectories } from "../scripts/script-directory.ts";
+import { listenForAgents, type Peer } from "./endpoint.ts";
 import { readLines } from "./lines.ts";
-import { type PeerCredentials, peerCredentialsReader } from "./peer-credentials.ts";
 import { mostRequestBytes, readRequest, type ServiceAnswer, type ServiceNotice } from "./requests.ts";
 import { openServiceSession, type ServiceSession } from "./session.ts";
 
@@ -24,38 +22,33 @@ const mostOfOneAccount = 4;
 const mostConnections = 64;
 
 /**
- * The privileged part: root, on a unix socket that everybody may connect to. Who somebody is the kernel says; what they
- * may have is the owner's policy, read anew each time; what runs as root is signed by the owner's servers.
+ * The privileged part: root, where everybody may connect. Who somebody is the system says; what they may have is the
+ * owner's policy, read anew each time; what runs as root is signed by the owner's servers.
  */
 export async function serve(options: ServeOptions): Promise<{ close(): Promise<void> }> {
   const { socketPath, directory, log } = options;
-  const credentialsOf = await peerCredentialsReader();
   await makePrivateDirectory(directory);
-  await sweepScriptDirectories(`${directory}/scripts`);
-  // Others come through, and cannot put a socket of theirs in the place of ours.
-  await makeRootDirectory(dirname(socketPath));
-  await rm(socketPath, { force: true });
-  const open = new Map<Socket, { uid: number; session: Promise<ServiceSession | undefined> }>();
+  await sweepScriptDirectories(join(directory, "scripts"));
+  const open = new Map<Socket, { id: string; session: Promise<ServiceSession | undefined> }>();
   const endings = new Set<Promise<void>>();
 
-  const server = createServer((socket) => {
+  const endpoint = await listenForAgents(socketPath, (socket, peer) => {
     socket.on("error", () => socket.destroy());
-    const peer = credentialsOf(socket);
-    const ofAccount = [...open.values()].filter(({ uid }) => uid === peer?.uid).length;
+    const ofAccount = [...open.values()].filter(({ id }) => id === peer?.id).length;
     if (peer === undefined || ofAccount >= mostOfOneAccount || open.size >= mostConnections) {
       log(
-        `somebody was turned away: ${peer === undefined ? "nobody knows who" : `too many connections of ${peer.uid}`}`,
+        `somebody was turned away: ${peer === undefined ? "nobody knows who" : `too many connections of ${peer.id}`}`,
       );
       socket.destroy();
       return;
     }
     const session = begin(peer, (notice) => send(socket, notice), options).catch((error: Error) => {
-      log(`uid ${peer.uid} was turned away: ${error.message}`);
+      log(`${peer.id} was turned away: ${error.message}`);
       send(socket, { error: error.message });
       socket.end();
       return undefined;
     });
-    open.set(socket, { uid: peer.uid, session });
+    open.set(socket, { id: peer.id, session });
     let turn: Promise<void> = Promise.resolve();
     let waiting = 0;
     readLines(socket, mostRequestBytes, (line) => {
@@ -76,16 +69,10 @@ export async function serve(options: ServeOptions): Promise<{ close(): Promise<v
       void ending.then(() => endings.delete(ending));
     });
   });
-  await new Promise<void>((resolve, reject) => {
-    server.once("error", reject);
-    server.listen(socketPath, resolve);
-  });
-  await chmod(socketPath, 0o666);
   log(`listening at ${socketPath}`);
   return {
     close: async () => {
-      server.close();
-      await rm(socketPath, { force: true });
+      await endpoint.close();
       const sessions = [...open.keys()];
       const closed = sessions.map((socket) => new Promise((resolve) => socket.once("close", resolve)));
       for (const socket of sessions) socket.destroy();
@@ -96,12 +83,12 @@ export async function serve(options: ServeOptions): Promise<{ close(): Promise<v
 }
 
 async function begin(
-  peer: PeerCredentials,
+  peer: Peer,
   notify: (notice: ServiceNotice) => void,
   options: ServeOptions,
 ): Promise<ServiceSession> {
-  const user = await accountName(peer.uid);
-  if (user === undefined) throw new Error(`the account ${peer.uid} has no name on this machine`);
+  const user = await peer.name();
+  if (user === undefined) throw new Error(`the account ${peer.id} has no name on this machine`);
   return openServiceSession({ ...options, socketDirectory: dirname(options.socketPath), user, notify });
 }
 
