@@ -2,22 +2,24 @@ import { execFile } from "node:child_process";
 
 const deadlineMs = 5_000;
 
-/** The name of an account by its number, where the system keeps them (files, LDAP, SSSD). Undefined: it has none. */
+/**
+ * The name of an account by its number, where the system keeps them (files, LDAP, SSSD; on macOS its directory service).
+ * Undefined: it has none.
+ */
 export async function accountName(uid: number): Promise<string | undefined> {
-  const [name = "", , number] = await entryOf(String(uid));
-  return name !== "" && number === String(uid) ? name : undefined;
+  const name = await id("-un", `${uid}`);
+  // `id` looks for an account of that name first, and names may be numbers.
+  return name !== "" && (await id("-u", name)) === `${uid}` ? name : undefined;
 }
 
 export async function accountExists(name: string): Promise<boolean> {
-  return (await entryOf(name))[0] === name;
+  return name !== "" && (await id("-un", name)) === name;
 }
 
-/** Fields of passwd(5); none where there is no such account. */
-function entryOf(key: string): Promise<string[]> {
+/** What id(1) prints of an account, the same on Linux and macOS; empty where there is none. */
+function id(what: "-u" | "-un", account: string): Promise<string> {
   return new Promise((resolve) => {
-    const options = { timeout: deadlineMs, env: { PATH: "/usr/bin:/bin" } };
-    execFile("getent", ["passwd", "--", key], options, (error, stdout) =>
-      resolve(error === null ? (stdout.split("\n", 1)[0]?.split(":") ?? []) : []),
-    );
+    const options = { timeout: deadlineMs, env: { PATH: "/usr/bin:/bin", LC_ALL: "C" } };
+    execFile("id", [what, "--", account], options, (error, stdout) => resolve(error === null ? stdout.trim() : ""));
   });
 }

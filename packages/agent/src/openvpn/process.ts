@@ -5,9 +5,9 @@ import { join } from "node:path";
 import { AgentFailure } from "../failure.ts";
 import { isProgram } from "../machine/is-program.ts";
 import { makePrivateDirectory, writeNewFile } from "../machine/private-directory.ts";
+import { isAlive, startTimeOf } from "../machine/processes.ts";
 import { ownPlatform } from "../machine/system.ts";
 import { quoteWord } from "../profile/words.ts";
-import { isAlive, startTimeOf } from "../scripts/script-directory.ts";
 import { openVpnCommand, openVpnPrograms } from "./command.ts";
 import type { OpenVpnProcess } from "./session.ts";
 

@@ -1,6 +1,7 @@
 import { spawn } from "node:child_process";
 import { constants } from "node:os";
-import { descendantsOf, killProcessesOf } from "./script-directory.ts";
+import { descendantsOf } from "../machine/processes.ts";
+import { killProcessesOf } from "./script-directory.ts";
 
 /**
  * The program that ends a process and whatever it started, where signals reach no group: Windows. `systemRoot` is the

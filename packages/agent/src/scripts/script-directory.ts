@@ -1,6 +1,7 @@
-import { mkdir, mkdtemp, readdir, readFile, rm } from "node:fs/promises";
+import { mkdir, mkdtemp, readdir, rm } from "node:fs/promises";
 import { join } from "node:path";
 import { makePrivateDirectory } from "../machine/private-directory.ts";
+import { isAlive, processesWithVariable, startTimeOf } from "../machine/processes.ts";
 
 /** A directory for one script that runs, entered by its account alone; gone when it is disposed of. */
 export type ScriptDirectory = AsyncDisposable & {
@@ -45,50 +46,15 @@ export async function sweepScriptDirectories(base: string): Promise<number> {
 
 /** Kills whatever a script started, in whatever session: all of it has the directory's name in its environment. */
 export async function killProcessesOf(path: string): Promise<void> {
-  const mark = `TMPDIR=${temporaryOf(path)}`;
-  for (const entry of await readdir("/proc").catch(() => [])) {
-    if (!/^\d+$/.test(entry)) continue;
-    const environment = await readFile(`/proc/${entry}/environ`, "utf8").catch(() => "");
-    if (!environment.split("\0").includes(mark)) continue;
+  for (const pid of await processesWithVariable(`TMPDIR=${temporaryOf(path)}`)) {
     try {
-      process.kill(Number(entry), "SIGKILL");
+      process.kill(pid, "SIGKILL");
     } catch {
       // It ended meanwhile.
     }
   }
 }
 
-/** Processes that one started, and those that these started, as far as their parents still live; none without proc(5). */
-export async function descendantsOf(pid: number): Promise<number[]> {
-  const entries = (await readdir("/proc").catch(() => [])).filter((entry) => /^\d+$/.test(entry)).map(Number);
-  const parents = await Promise.all(entries.map(async (one) => [one, Number((await statFields(one))?.[1])] as const));
-  const found = [pid];
-  for (const parent of found) found.push(...parents.filter(([, of]) => of === parent).map(([one]) => one));
-  return found.slice(1);
-}
-
 function temporaryOf(path: string): string {
   return join(path, "tmp");
-}
-
-/** Whether the process still is the one that wrote this down of itself: `startTimeOf`, or 0 where there is no proc(5). */
-export async function isAlive(pid: string | undefined, startTime: string | undefined): Promise<boolean> {
-  if (startTime !== "0") return startTime !== undefined && (await startTimeOf(Number(pid))) === startTime;
-  try {
-    return process.kill(Number(pid), 0);
-  } catch {
-    return false;
-  }
-}
-
-/** Clock ticks since boot: with it a process id means one process. Undefined where there is none, or no proc(5). */
-export async function startTimeOf(pid: number): Promise<string | undefined> {
-  return (await statFields(pid))?.[19];
-}
-
-/** Of /proc/PID/stat, what follows the name: state, parent, group, session, … */
-async function statFields(pid: number): Promise<string[] | undefined> {
-  const text = await readFile(`/proc/${pid}/stat`, "utf8").catch(() => "");
-  const fields = text.slice(text.lastIndexOf(")") + 2).split(" ");
-  return text === "" || fields[0] === "Z" || fields[0] === "X" ? undefined : fields;
 }

@@ -7,7 +7,7 @@ import { setTimeout as wait } from "node:timers/promises";
 import { AgentFailure } from "../failure.ts";
 import { setNameServers } from "../machine/name-servers.ts";
 import { makePrivateDirectory, writeNewFile } from "../machine/private-directory.ts";
-import { isAlive, startTimeOf } from "../scripts/script-directory.ts";
+import { isAlive, startTimeOf } from "../machine/processes.ts";
 import type { WireGuardDevice, WireGuardStart } from "./device.ts";
 import { trafficIn } from "./dump.ts";
 import { runTool } from "./run-tool.ts";
