@@ -7,7 +7,7 @@ import type { Ledger } from "../store/store.ts";
 
 type AccountingHook = Extract<HookConfig, { kind: "radiusAccounting" }>;
 
-/** The hooks that are RADIUS servers: one client for all, made when it is first needed, and a round of interims each. */
+/** The hooks that are RADIUS servers: one client for all, made when it is first needed, and interims for each. */
 export function composeAccounting(options: {
   node: Config["node"];
   ledger: Pick<Ledger, "get" | "unfinished">;

@@ -12,25 +12,30 @@ type Options = {
 };
 
 const atOnce = 4;
+/** So often in an interval is looked who is due: by so much of it something is told late. */
+const looksInInterval = 20;
 
 /**
- * Tells of every open connection, round by round. What is not heard is not told again: the next round has newer counts.
- * So nothing piles up: rounds never overlap, a round is spread over half its interval, and the first connection that
- * nobody takes note of ends it.
+ * Tells of each open connection once in an interval, counted from when it was let in. What is not heard is not told again:
+ * the next time has newer counts. So nothing piles up: looks never overlap, who is due at the same time is told of one
+ * after the other until the next look, and the first connection that nobody takes note of ends it.
  */
 export function startInterim({ name, everyMs, open, tell, log }: Options): { stop(): void } {
   const stopped = new AbortController();
+  const betweenLooksMs = everyMs / looksInInterval;
+  let lookedAt = Date.now();
   let busy = false;
-  const round = async () => {
+  const look = async () => {
     if (busy) return;
     busy = true;
+    const [since, now] = [lookedAt, Date.now()];
+    lookedAt = now;
     try {
-      const connections = await open();
-      const paceMs = everyMs / 2 / Math.max(1, Math.ceil(connections.length / atOnce));
-      for (let start = 0; start < connections.length && !stopped.signal.aborted; start += atOnce) {
-        const paced = wait(start === 0 ? 0 : Math.min(paceMs, 1_000), undefined, { signal: stopped.signal });
-        await paced;
-        await Promise.all(connections.slice(start, start + atOnce).map(tell));
+      const due = (await open()).filter((connection) => isDue(connection, { everyMs, since, now }));
+      const paceMs = Math.min(1_000, betweenLooksMs / Math.ceil(due.length / atOnce));
+      for (let start = 0; start < due.length && !stopped.signal.aborted; start += atOnce) {
+        if (start > 0) await wait(paceMs, undefined, { signal: stopped.signal });
+        await Promise.all(due.slice(start, start + atOnce).map(tell));
       }
     } catch (error) {
       if (!stopped.signal.aborted)
@@ -39,7 +44,7 @@ export function startInterim({ name, everyMs, open, tell, log }: Options): { sto
       busy = false;
     }
   };
-  const timer = setInterval(() => void round(), everyMs);
+  const timer = setInterval(() => void look(), betweenLooksMs);
   timer.unref();
   return {
     stop: () => {
@@ -47,4 +52,12 @@ export function startInterim({ name, everyMs, open, tell, log }: Options): { sto
       stopped.abort();
     },
   };
+}
+
+/** Whether one of its intervals ended since it was looked last; also where the clock was set back to before its start. */
+function isDue({ admittedAt, reservedAt }: Connection, at: { everyMs: number; since: number; now: number }): boolean {
+  const startedAt = Date.parse(admittedAt ?? reservedAt);
+  const intervalAt = (time: number) => Math.floor((time - startedAt) / at.everyMs);
+  const present = intervalAt(at.now);
+  return present !== 0 && present > intervalAt(at.since);
 }
