@@ -1,6 +1,7 @@
 /**
  * Builds the agent's single-file executable: one bundle of its modules with Python and the library that asks the kernel,
- * inside of Node (a "single executable application"). `--target PLATFORM-ARCH --node BINARY` for another platform.
+ * inside of Node (a "single executable application"). `--target PLATFORM-ARCH` for another platform, whose Node comes from
+ * npm or is named by `--node BINARY`.
  */
 import { execFile } from "node:child_process";
 import { chmod, copyFile, mkdir, readFile, rm, writeFile } from "node:fs/promises";
@@ -16,6 +17,8 @@ import {
   pyodideFiles,
 } from "../packages/agent/src/python/assets.ts";
 import { keepSnapshot } from "../packages/agent/src/python/snapshot.ts";
+import { platformPackage } from "./platform-packages.ts";
+import { withoutSignature } from "./windows-signature.ts";
 
 const root = resolve(import.meta.dirname, "..");
 const agent = join(root, "packages/agent/src");
@@ -24,7 +27,7 @@ const here = `${process.platform}-${process.arch}`;
 const { values } = parseArgs({
   options: {
     target: { type: "string", default: here },
-    node: { type: "string", default: process.execPath },
+    node: { type: "string" },
     out: { type: "string", default: join(root, ".build") },
   },
 });
@@ -34,9 +37,9 @@ if (!/^(linux|win32|darwin)-(x64|arm64)$/.test(target)) {
     `--target ${target}: expected linux-x64, linux-arm64, win32-x64, win32-arm64, darwin-x64 or darwin-arm64`,
   );
 }
-if (target !== here && values.node === process.execPath) {
-  throw new Error(`--target ${target} needs --node with the Node ${process.version} binary of that platform`);
-}
+const [platform, arch] = target.split("-") as ["linux" | "win32" | "darwin", "x64" | "arm64"];
+const nodeBinary = values.node ?? (target === here ? process.execPath : await fetchedNode());
+const koffiLibrary = join(await koffiPackage(), `${platform}_${arch}`, "koffi.node");
 const parts = join(out, `sallyport-agent.${target}.parts`);
 await rm(parts, { recursive: true, force: true });
 await mkdir(parts, { recursive: true });
@@ -77,18 +80,24 @@ async function assets(): Promise<Record<string, string>> {
     [installedSnapshotName]: snapshot,
     ...Object.fromEntries(layerFiles.map((name) => [`layer/${name}`, join(agent, "python/layer", name)])),
     ...Object.fromEntries(pyodideFiles.map((name) => [`pyodide/${name}`, join(pyodide, name)])),
-    ...koffiLibrary(),
+    "koffi.node": koffiLibrary,
   };
 }
 
-function koffiLibrary(): Record<string, string> {
-  try {
-    const directory = dirname(require.resolve(`@koromix/koffi-${target}/package.json`));
-    return { "koffi.node": join(directory, target.replace("-", "_"), "koffi.node") };
-  } catch {
-    // npm installs the library of its own platform alone; without it the agent has no privileged service.
-    return {};
-  }
+async function fetchedNode(): Promise<string> {
+  const name = `node-${platform === "win32" ? "win" : platform}-${arch}@${process.versions.node}`;
+  const directory = await platformPackage(name).catch((error: Error) => {
+    throw new Error(
+      `--target ${target}: npm cannot give its Node (${error.message}). Take ${process.version} for ${target} from nodejs.org, and name its binary with --node`,
+    );
+  });
+  return join(directory, platform === "win32" ? "bin/node.exe" : "bin/node");
+}
+
+/** npm installs the library of its own platform alone. */
+async function koffiPackage(): Promise<string> {
+  const name = `@koromix/koffi-${target}`;
+  return target === here ? dirname(require.resolve(`${name}/package.json`)) : await platformPackage(name);
 }
 
 await bundle("executable.ts", "agent.cjs");
@@ -104,13 +113,14 @@ const config = {
 await writeFile(join(parts, "sea.json"), JSON.stringify(config, null, 2));
 await promisify(execFile)(process.execPath, ["--experimental-sea-config", join(parts, "sea.json")]);
 const executable = join(out, target === here ? "sallyport-agent" : `sallyport-agent-${target}`);
-const named = target.startsWith("win32") ? `${executable}.exe` : executable;
+const named = platform === "win32" ? `${executable}.exe` : executable;
 const unnamed = join(parts, "executable");
-await copyFile(values.node, unnamed);
+if (platform === "win32") await writeFile(unnamed, withoutSignature(await readFile(nodeBinary)));
+else await copyFile(nodeBinary, unnamed);
 await chmod(unnamed, 0o755);
 // Another process: postject writes pages about sections that it leaves alone.
 const fuse = ["--sentinel-fuse", "NODE_SEA_FUSE_fce680ab2cc467b6e072b8b5df1996b2"];
-const segment = target.startsWith("darwin") ? ["--macho-segment-name", "NODE_SEA"] : [];
+const segment = platform === "darwin" ? ["--macho-segment-name", "NODE_SEA"] : [];
 const postject = [
   require.resolve("postject/dist/cli.js"),
   unnamed,
@@ -124,4 +134,4 @@ await rm(named, { force: true });
 await copyFile(unnamed, named);
 await rm(parts, { recursive: true });
 process.stdout.write(`${named}\n`);
-if (target.startsWith("darwin")) process.stdout.write("macOS runs it once it is signed: codesign --sign - on a Mac\n");
+if (platform === "darwin") process.stdout.write("macOS runs it once it is signed: codesign --sign - on a Mac\n");
