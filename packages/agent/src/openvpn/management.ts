@@ -5,6 +5,12 @@ import { AgentFailure } from "../failure.ts";
 /** What a client's OpenVPN says by itself: `>STATE:…` is `{ source: "STATE", text: "…" }`. */
 export type Notice = { source: string; text: string };
 
+/**
+ * Where a client's OpenVPN is spoken to: a unix socket; on Windows, which has none for it, a port of this machine with a
+ * password for this one start.
+ */
+export type ManagementAddress = { path: string } | { port: number; password: string };
+
 export type Management = {
   /** One command a line. A line that OpenVPN could not read whole is refused. */
   send(...lines: string[]): void;
@@ -16,30 +22,31 @@ const mostLineBytes = 767;
 const mostUnreadBytes = 1024 * 1024;
 
 /**
- * Connects to the management socket of a client's OpenVPN, which may still be about to open it. `onClose` is called once
- * when it is gone.
+ * Connects to the management interface of a client's OpenVPN, which may still be about to open it. `onClose` is called
+ * once when it is gone.
  * @throws AgentFailure where OpenVPN does not open it in time; `stillRuns` tells when waiting has no sense.
  */
 export async function connectManagement(options: {
-  path: string;
+  address: ManagementAddress;
   deadlineMs: number;
   stillRuns: () => boolean;
   onNotice: (notice: Notice) => void;
   onClose: () => void;
 }): Promise<Management> {
-  const { path, deadlineMs, stillRuns, onNotice, onClose } = options;
+  const { address, deadlineMs, stillRuns, onNotice, onClose } = options;
   const end = Date.now() + deadlineMs;
   let socket: Socket | undefined;
   while (socket === undefined) {
-    socket = await connected(path);
+    socket = await connected(address);
     if (socket !== undefined) break;
     if (!stillRuns()) throw new AgentFailure("failed", "openvpn ended before it could be spoken to.");
-    if (Date.now() > end) throw new AgentFailure("failed", "openvpn does not open its management socket.");
+    if (Date.now() > end) throw new AgentFailure("failed", "openvpn does not open its management interface.");
     await wait(20);
   }
   const open = socket;
-  let unread = Buffer.alloc(0);
-  open.on("data", (chunk: Buffer) => {
+  let unread: Buffer = Buffer.alloc(0);
+  if ("password" in address) unread = await signedIn(open, address.password, Math.max(end - Date.now(), 0));
+  const hear = (chunk: Buffer) => {
     unread = Buffer.concat([unread, chunk]);
     for (let at = unread.indexOf(10); at !== -1; at = unread.indexOf(10)) {
       const line = unread.subarray(0, at).toString("utf8").replace(/\r$/, "");
@@ -48,9 +55,12 @@ export async function connectManagement(options: {
       if (source !== undefined && text !== undefined) onNotice({ source, text });
     }
     if (unread.length > mostUnreadBytes) open.destroy();
-  });
+  };
+  open.on("data", hear);
   open.on("error", () => open.destroy());
   open.on("close", onClose);
+  // What came with the yes to the password, when our caller has us in hand.
+  setImmediate(() => hear(Buffer.alloc(0)));
   return {
     send: (...lines) => {
       for (const line of lines) {
@@ -66,13 +76,44 @@ export async function connectManagement(options: {
   };
 }
 
-function connected(path: string): Promise<Socket | undefined> {
+function connected(address: ManagementAddress): Promise<Socket | undefined> {
   return new Promise((resolve) => {
-    const socket = createConnection({ path });
+    const socket =
+      "path" in address
+        ? createConnection({ path: address.path })
+        : createConnection({ host: "127.0.0.1", port: address.port });
     socket.once("connect", () => {
       socket.removeAllListeners("error");
       resolve(socket);
     });
     socket.once("error", () => resolve(undefined));
   });
+}
+
+/** Gives the password when it is asked for it, and resolves with what was said behind the yes to it. */
+async function signedIn(socket: Socket, password: string, deadlineMs: number): Promise<Buffer> {
+  const done = Promise.withResolvers<Buffer>();
+  let said: Buffer = Buffer.alloc(0);
+  const refuse = () => done.reject(new AgentFailure("failed", "openvpn does not answer at its management interface."));
+  const hear = (chunk: Buffer) => {
+    const asked = said.includes("ENTER PASSWORD:");
+    said = Buffer.concat([said, chunk]);
+    if (!asked && said.includes("ENTER PASSWORD:")) socket.write(`${password}\n`);
+    const yes = /^.*SUCCESS: password is correct\r?\n/s.exec(said.toString("latin1"))?.[0];
+    if (yes !== undefined) done.resolve(said.subarray(yes.length));
+    else if (said.length > mostLineBytes) refuse();
+  };
+  const late = setTimeout(refuse, deadlineMs);
+  socket.on("data", hear);
+  socket.on("error", refuse);
+  socket.on("close", refuse);
+  try {
+    return await done.promise;
+  } catch (error) {
+    socket.destroy();
+    throw error;
+  } finally {
+    clearTimeout(late);
+    socket.off("data", hear).off("close", refuse);
+  }
 }

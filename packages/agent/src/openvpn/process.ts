@@ -1,4 +1,3 @@
-import { spawn } from "node:child_process";
 import { randomBytes } from "node:crypto";
 import { mkdtemp, readdir, rm } from "node:fs/promises";
 import { join } from "node:path";
@@ -9,9 +8,13 @@ import { isAlive, startTimeOf } from "../machine/processes.ts";
 import { ownPlatform } from "../machine/system.ts";
 import { quoteWord } from "../profile/words.ts";
 import { openVpnCommand, openVpnPrograms } from "./command.ts";
+import { freePort } from "./free-port.ts";
+import { type LaunchedOpenVpn, launchOpenVpn } from "./launch.ts";
+import type { ManagementAddress } from "./management.ts";
 import type { OpenVpnProcess } from "./session.ts";
 
-const mostLastWords = 16_384;
+const mostPorts = 5;
+const listensDeadlineMs = 30_000;
 
 export type OpenVpnStart = {
   /** Of `readOpenVpnProfile`: only what passes. */
@@ -33,68 +36,87 @@ export function findOpenVpn(given: string | undefined): string {
   throw new AgentFailure(
     "program-missing",
     given === undefined ? "OpenVPN is not installed." : `${given} is no program.`,
-    "Install the package openvpn (Debian, Ubuntu: apt install openvpn; Fedora: dnf install openvpn; macOS: brew install openvpn).",
+    ownPlatform() === "win"
+      ? "Install it from https://openvpn.net/community/, as an administrator."
+      : "Install the package openvpn (Debian, Ubuntu: apt install openvpn; Fedora: dnf install openvpn; macOS: brew install openvpn).",
   );
 }
 
 /**
  * Starts the machine's openvpn with a client config that was read by us, held until it is released over its management
- * socket. It ends with us, even when we are killed. Needs root.
+ * interface. It ends with us, even when we are killed. Needs root, or on Windows an elevated account.
  */
 export async function startOpenVpn(options: OpenVpnStart): Promise<OpenVpnProcess & AsyncDisposable> {
   const program = findOpenVpn(options.program);
   await makePrivateDirectory(options.base);
   await sweepTunnelDirectories(options.base);
-  const directory = await mkdtemp(join(options.base, `${process.pid}-${(await startTimeOf(process.pid)) ?? 0}-`));
-  const managementPath =
+  return ownPlatform() === "win" ? await startAtPort(program, options) : await startAtSocket(program, options);
+}
+
+async function startAtSocket(program: string, options: OpenVpnStart): Promise<LaunchedOpenVpn> {
+  const directory = await makeDirectory(options.base);
+  const path =
     options.management === undefined
       ? join(directory, "m")
       : join(options.management.directory, `openvpn-${randomBytes(8).toString("hex")}`);
-  const config = join(directory, "config");
-  await writeNewFile(config, configText(options, managementPath), 0o600);
-  const command = openVpnCommand({ platform: ownPlatform(), program, config, isProgram });
-  const child = spawn(command.program, [...command.args], {
-    cwd: directory,
-    env: { PATH: "/usr/sbin:/usr/bin:/sbin:/bin", LANG: "C.UTF-8" },
-    stdio: ["ignore", "pipe", "pipe"],
-    detached: true,
-  });
-  let lastWords = "";
-  const hear = (chunk: Buffer) => {
-    // openvpn itself hides passwords, and not answers to questions.
-    options.onOutput(chunk.toString("utf8").replace(/(cr-response) [^'\n]*/g, "$1 [...]"));
-    lastWords = (lastWords + chunk.toString("utf8")).slice(-mostLastWords);
-  };
-  child.stdout.on("data", hear);
-  child.stderr.on("data", hear);
-  const exited = new Promise<string>((resolve) => {
-    child.once("error", (error) => resolve(error.message));
-    child.once("close", () => resolve(lastWords));
-  });
-  const gone = exited.finally(async () => {
-    await rm(managementPath, { force: true });
-    await rm(directory, { recursive: true, force: true, maxRetries: 3 });
-  });
-  const running = () => child.exitCode === null && child.signalCode === null && child.pid !== undefined;
-  return {
-    managementPath,
-    running,
-    exited: gone,
-    kill: () => void child.kill("SIGKILL"),
-    [Symbol.asyncDispose]: async () => {
-      if (running()) child.kill("SIGTERM");
-      const late = setTimeout(() => child.kill("SIGKILL"), 10_000);
-      await gone;
-      clearTimeout(late);
-    },
-  };
+  const lines = [
+    `management ${quoteWord(path)} unix`,
+    ...(options.management === undefined ? [] : [`management-client-user ${quoteWord(options.management.user)}`]),
+  ];
+  return await launch({ program, options, directory, management: { path }, lines });
 }
 
-function configText({ profileText, peerInfo, management }: OpenVpnStart, managementPath: string): string {
+/**
+ * Where there are no unix sockets: a port that was free a moment ago, and a password in a file that is gone once it was
+ * read. Nobody is spoken to before openvpn itself says that the port is its own.
+ */
+async function startAtPort(program: string, options: OpenVpnStart): Promise<LaunchedOpenVpn> {
+  for (let left = mostPorts; ; left -= 1) {
+    const directory = await makeDirectory(options.base);
+    const management = { port: await freePort(), password: randomBytes(24).toString("base64url") };
+    const file = join(directory, "password");
+    await writeNewFile(file, `${management.password}\n`, 0o600);
+    const lines = [`management 127.0.0.1 ${management.port} ${quoteWord(file)}`];
+    const openvpn = await launch({ program, options, directory, management, lines });
+    const late = setTimeout(() => openvpn.kill(), listensDeadlineMs);
+    const listens = await openvpn.says(managementListens(management.port));
+    clearTimeout(late);
+    await rm(file, { force: true });
+    if (listens !== undefined) return openvpn;
+    // Whatever else it complains of, the session tells.
+    if (!/MANAGEMENT: Socket bind failed/.test(await openvpn.exited) || left === 1) return openvpn;
+  }
+}
+
+/** How openvpn says that it has the port. */
+export function managementListens(port: number): RegExp {
+  return new RegExp(`MANAGEMENT: TCP Socket listening on \\[AF_INET\\]127\\.0\\.0\\.1:${port}\\r?\\n`);
+}
+
+async function makeDirectory(base: string): Promise<string> {
+  return await mkdtemp(join(base, `${process.pid}-${(await startTimeOf(process.pid)) ?? 0}-`));
+}
+
+async function launch(start: {
+  program: string;
+  options: OpenVpnStart;
+  directory: string;
+  management: ManagementAddress;
+  lines: readonly string[];
+}): Promise<LaunchedOpenVpn> {
+  const { program, options, directory, management, lines } = start;
+  const config = join(directory, "config");
+  await writeNewFile(config, configText(options, lines), 0o600);
+  const command = openVpnCommand({ platform: ownPlatform(), program, config, isProgram });
+  return launchOpenVpn({ ...command, directory, management, onOutput: options.onOutput });
+}
+
+function configText({ profileText, peerInfo }: OpenVpnStart, management: readonly string[]): string {
   return [
+    // Only on Windows does openvpn know them; in a client config for everybody they must not stop it elsewhere.
+    "ignore-unknown-option block-outside-dns",
     profileText.trim(),
-    `management ${quoteWord(managementPath)} unix`,
-    ...(management === undefined ? [] : [`management-client-user ${quoteWord(management.user)}`]),
+    ...management,
     "management-hold",
     "management-query-passwords",
     "auth-retry interact",

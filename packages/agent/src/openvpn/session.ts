@@ -4,12 +4,12 @@ import { onOneLine } from "../fit-for-terminal.ts";
 import { quoteWord } from "../profile/words.ts";
 import type { Answers, Tunnel, TunnelEvents } from "../tunnel/tunnel.ts";
 import { Credentials } from "./credentials.ts";
-import { connectManagement, type Management } from "./management.ts";
+import { connectManagement, type Management, type ManagementAddress } from "./management.ts";
 import { type Meaning, meaningOf } from "./notices.ts";
 
 /** An openvpn that was started for us, by us or by the privileged service. */
 export type OpenVpnProcess = {
-  managementPath: string;
+  management: ManagementAddress;
   running(): boolean;
   /** Resolves with the end of what it printed when it has ended. */
   exited: Promise<string>;
@@ -72,7 +72,7 @@ class Session {
     void process.exited.then((lastWords) => this.#exited(lastWords));
     try {
       this.#management = await connectManagement({
-        path: process.managementPath,
+        address: process.management,
         deadlineMs: managementDeadlineMs,
         stillRuns: process.running,
         onNotice: (notice) => this.#notice(notice),

@@ -1,4 +1,5 @@
 import { AgentFailure } from "../failure.ts";
+import type { ManagementAddress } from "../openvpn/management.ts";
 import type { OpenVpnProcess } from "../openvpn/session.ts";
 import type { WireGuardDevice, WireGuardTraffic } from "../wireguard/device.ts";
 import type { AdministratorScripts } from "./administrator-scripts.ts";
@@ -55,13 +56,13 @@ export async function connectService(path: string): Promise<ServiceClient | unde
     },
     startOpenVpn: async ({ profileText, peerInfo }) => {
       const request = { do: "start-openvpn", profileText, peerInfo: { ...peerInfo } } as const;
-      const { managementPath } = await call<{ managementPath: string }>(request);
+      const { management } = await call<{ management: ManagementAddress }>(request);
       let running = true;
       void exited.promise.then(() => {
         running = false;
       });
       const kill = () => void call({ do: "end-tunnel" }).catch(() => undefined);
-      return { managementPath, running: () => running, exited: exited.promise, kill };
+      return { management, running: () => running, exited: exited.promise, kill };
     },
     startWireGuard: async (profileText) => {
       const { device } = await call<{ device: string }>({ do: "start-wireguard", profileText });

@@ -1,4 +1,5 @@
 import type { ScriptEvent, ScriptReport } from "@sallyport/protocol";
+import type { ManagementAddress } from "../openvpn/management.ts";
 import type { WireGuardTraffic } from "../wireguard/device.ts";
 import type { ToldFacts } from "./administrator-scripts.ts";
 
@@ -21,7 +22,7 @@ export type ServiceAnswer =
   | { nonce: string }
   | { refused: string | null }
   | { reports: ScriptReport[] }
-  | { managementPath: string }
+  | { management: ManagementAddress }
   | { device: string }
   | WireGuardTraffic
   | { ended: true };

@@ -29,6 +29,7 @@ export function openServiceSession(terms: ServiceTerms): ServiceSession {
   const scripts = openAdministratorScripts(terms);
   let openvpn: (OpenVpnProcess & AsyncDisposable) | undefined;
   let wireguard: WireGuardDevice | undefined;
+  let closed = false;
 
   const mayHaveTunnels = async () => {
     const { tunnels } = await readPolicy(policyPath);
@@ -51,9 +52,11 @@ export function openServiceSession(terms: ServiceTerms): ServiceSession {
     if (request.do === "start-wireguard") {
       // Read here too: what the user's part read is not believed.
       const profile = readWireGuardProfile(request.profileText);
-      wireguard = await bringUpWireGuard({ profile, base: join(directory, "wireguard"), log });
+      const device = await bringUpWireGuard({ profile, base: join(directory, "wireguard"), log });
+      wireguard = device;
       log(`${user} brings up WireGuard to ${profile.endpoint}`);
-      return { device: wireguard.name };
+      if (closed) await endTunnel();
+      return { device: device.name };
     }
     const profile = readOpenVpnProfile(request.profileText);
     log(`${user} brings up OpenVPN to ${profile.remotes[0]?.host}`);
@@ -66,8 +69,10 @@ export function openServiceSession(terms: ServiceTerms): ServiceSession {
       onOutput: log,
     });
     openvpn = started;
+    // The agent may have gone meanwhile.
+    if (closed) await endTunnel();
     void started.exited.then((exited) => notify({ exited }));
-    return { managementPath: started.managementPath };
+    return { management: started.management };
   };
 
   return {
@@ -93,6 +98,7 @@ export function openServiceSession(terms: ServiceTerms): ServiceSession {
       }
     },
     close: async () => {
+      closed = true;
       await endTunnel();
       await scripts.close();
     },

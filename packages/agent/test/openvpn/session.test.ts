@@ -41,7 +41,7 @@ test("a server that wants the person to sign in elsewhere has the browser opened
   const environment = { DISPLAY: ":7", PATH: `${directory}:/usr/bin:/bin` };
   const tunnel = await runSession({
     process: {
-      ...{ managementPath: join(directory, "m"), running: () => true, exited: exited.promise },
+      ...{ management: { path: join(directory, "m") }, running: () => true, exited: exited.promise },
       kill: () => exited.resolve(""),
     },
     answers: {

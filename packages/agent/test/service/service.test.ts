@@ -263,7 +263,7 @@ describe("another account of this machine", () => {
     const profileText = `client\ndev tun\nremote 127.0.0.1 1 udp\n${lines}\n<ca>\nnot a certificate\n</ca>\n`;
     const started = spawnedConfig(directory);
     const output = await asNobody([JSON.stringify({ do: "start-openvpn", profileText, peerInfo: {} })]);
-    expect(output).toMatch(/managementPath|exited/);
+    expect(output).toMatch(/"management"|exited/);
     const config = await started;
     for (const word of lines.split("\n").map((line) => line.split(" ")[1] ?? "")) {
       if (word.startsWith("/") || word === "0.0.0.0") expect(config).not.toContain(word);
