@@ -1,12 +1,10 @@
-import { statfs } from "node:fs/promises";
 import { setTimeout as pause } from "node:timers/promises";
 import type { Store } from "../store/store.ts";
+import { freeSpace } from "./free-space.ts";
 
 const probeDeadlineMs = 2_000;
 /** Anybody may ask: so often at most is looked. */
 const lastsMs = 1_000;
-/** With less, SQLite cannot be sure to write a transaction down. */
-const leastFreeBytes = 256 * 1024;
 
 /**
  * Why nobody, or not everybody, can be let in at this moment; undefined where they can. A tunnel that is up stays up
@@ -38,8 +36,8 @@ function unserved(listeners: readonly { profileId: string; up: boolean }[]): str
 }
 
 async function noRoom(dataDirectory: string): Promise<string | undefined> {
-  const { bavail, bsize } = await statfs(dataDirectory);
-  return bavail * bsize < leastFreeBytes ? `the disk of ${dataDirectory} is full` : undefined;
+  const { forDatabase } = await freeSpace(dataDirectory);
+  return forDatabase ? undefined : `the disk of ${dataDirectory} is full`;
 }
 
 /** Deletes nothing, and needs the right to write all the same. One at a time, however long the database is locked. */

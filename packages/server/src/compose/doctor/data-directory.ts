@@ -1,7 +1,8 @@
 import { X509Certificate } from "node:crypto";
-import { open, readdir, readFile, stat, statfs } from "node:fs/promises";
+import { open, readdir, readFile, stat } from "node:fs/promises";
 import { join } from "node:path";
 import type { Config } from "../../config/config.ts";
+import { freeSpace } from "../free-space.ts";
 import { type Finding, fault, ok, warning } from "./finding.ts";
 import { exists, reasonOf } from "./machine.ts";
 
@@ -17,10 +18,11 @@ export async function examineDataDirectory(config: Config): Promise<Finding[]> {
     const next = "Run `sallyport setup`, which makes it.";
     return [fault("data-directory", `${dataDirectory} cannot be looked into (${found})`, next)];
   }
+  const room = await freeSpace(dataDirectory);
   return [
     examineModes(dataDirectory, found),
-    await examineRoom(dataDirectory),
-    await examineDatabase(join(dataDirectory, "sallyport.db")),
+    examineRoom(dataDirectory, room.freeBytes),
+    await examineDatabase(join(dataDirectory, "sallyport.db"), room.forDatabase),
     ...(await examineCertificates(config)),
   ];
 }
@@ -39,16 +41,14 @@ function examineModes(directory: string, { mode, uid }: { mode: number; uid: num
   return ok("data-directory", `${directory} is closed to others (mode ${modes})`);
 }
 
-async function examineRoom(directory: string): Promise<Finding> {
-  const { bavail, bsize } = await statfs(directory);
-  const free = bavail * bsize;
-  const text = `${Math.round(free / 1024 / 1024)} MiB are free in ${directory}`;
-  if (free >= comfortableFreeBytes) return ok("free-space", text);
+function examineRoom(directory: string, freeBytes: number): Finding {
+  const text = `${Math.floor(freeBytes / 1024 / 1024)} MiB are free in ${directory}`;
+  if (freeBytes >= comfortableFreeBytes) return ok("free-space", text);
   const next = "Make room: when the disk is full nobody can be let in.";
-  return free < leastFreeBytes ? fault("free-space", text, next) : warning("free-space", text, next);
+  return freeBytes < leastFreeBytes ? fault("free-space", text, next) : warning("free-space", text, next);
 }
 
-async function examineDatabase(file: string): Promise<Finding> {
+async function examineDatabase(file: string, hasRoom: boolean): Promise<Finding> {
   if (!(await exists(file))) {
     return warning("database", `${file} is not there yet`, "Start the daemon, or run `sallyport setup`: they make it.");
   }
@@ -57,6 +57,10 @@ async function examineDatabase(file: string): Promise<Finding> {
   } catch (error) {
     const next = "Give it back to the account the daemon runs as, and remount the disk writable if it is not.";
     return fault("database", `${file} cannot be written (${reasonOf(error)})`, next);
+  }
+  if (!hasRoom) {
+    const next = "Make room on its disk; nothing else needs to be done, the daemon goes on by itself.";
+    return fault("database", `${file} cannot be written: its disk is full`, next);
   }
   const loose = ((await stat(file)).mode & 0o077) !== 0;
   if (loose) return warning("database", `${file} can be read by others`, `chmod 600 ${file}`);
