@@ -1,15 +1,14 @@
 import { spawn } from "node:child_process";
-import { randomBytes } from "node:crypto";
 import { existsSync } from "node:fs";
-import { readdir, readFile, rm } from "node:fs/promises";
+import { rm } from "node:fs/promises";
 import { join } from "node:path";
 import { setTimeout as wait } from "node:timers/promises";
 import { AgentFailure } from "../failure.ts";
 import { setNameServers } from "../machine/name-servers.ts";
-import { makePrivateDirectory, writeNewFile } from "../machine/private-directory.ts";
-import { isAlive, startTimeOf } from "../machine/processes.ts";
+import { writeNewFile } from "../machine/private-directory.ts";
 import type { WireGuardDevice, WireGuardStart } from "./device.ts";
 import { trafficIn } from "./dump.ts";
+import { nameInterface, sweepInterfaces } from "./made-interfaces.ts";
 import { runTool } from "./run-tool.ts";
 
 const programs = {
@@ -33,17 +32,16 @@ export async function bringUpOnLinux(options: WireGuardStart): Promise<WireGuard
     const missing = ip === undefined ? "iproute2" : "wireguard-tools";
     throw new AgentFailure("program-missing", `The package ${missing} is not installed.`, `apt install ${missing}`);
   }
-  const name = `wgs${randomBytes(4).toString("hex")}`;
   const undo: (() => Promise<unknown>)[] = [];
   const quietly = (work: Promise<unknown>) => work.catch(() => undefined);
   const takeDown = async () => {
     for (const step of undo.splice(0).reverse()) await quietly(step());
   };
+  // The kernel's own, unlike wireguard-go's, outlive who made them.
+  await sweepInterfaces(options.base, (left) => runTool(ip, ["link", "delete", left]));
+  const { name, forget } = await nameInterface(options.base);
+  undo.push(forget);
   try {
-    await sweepInterfaces(options.base, ip);
-    const owner = join(options.base, `${name}.owner`);
-    await writeNewFile(owner, `${process.pid} ${(await startTimeOf(process.pid)) ?? 0}\n`, 0o600);
-    undo.push(() => rm(owner, { force: true }));
     undo.push(await makeInterface(name, ip, log));
     await setKeys(name, profile.setconf, options.base);
     for (const address of profile.addresses)
@@ -87,19 +85,6 @@ async function setKeys(name: string, setconf: string, base: string): Promise<voi
     await runTool(programs.wg, ["setconf", name, path]);
   } finally {
     await rm(path, { force: true });
-  }
-}
-
-/** Interfaces of agents that were killed go: the kernel's own, unlike wireguard-go's, outlive them. */
-async function sweepInterfaces(base: string, ip: string): Promise<void> {
-  await makePrivateDirectory(base);
-  for (const file of await readdir(base)) {
-    const [, name] = /^(wgs[0-9a-f]{8})\.owner$/.exec(file) ?? [];
-    if (name === undefined) continue;
-    const [pid, startTime] = (await readFile(join(base, file), "utf8").catch(() => "")).trim().split(" ");
-    if (await isAlive(pid, startTime)) continue;
-    await runTool(ip, ["link", "delete", name]).catch(() => undefined);
-    await rm(join(base, file), { force: true });
   }
 }
 
