@@ -1,8 +1,10 @@
 import { join } from "node:path";
 import { AgentFailure } from "../failure.ts";
+import type { Platform } from "../interpreter/machine.ts";
 import type { Account } from "../machine/account.ts";
 import { setNameServers } from "../machine/name-servers.ts";
 import type { Places } from "../machine/places.ts";
+import { ownPlatform } from "../machine/system.ts";
 import { startOpenVpn } from "../openvpn/process.ts";
 import { type OpenVpnProcess, runSession } from "../openvpn/session.ts";
 import type { Profile } from "../profile/load-profile.ts";
@@ -32,18 +34,20 @@ export type TunnelRequest = {
  */
 export async function openTunnel(request: TunnelRequest): Promise<Tunnel> {
   const { profile, account, service } = request;
-  if (process.platform === "win32") {
-    const next = "Use OpenVPN's or WireGuard's own program; run-script works here.";
-    throw new AgentFailure("failed", "The agent cannot bring tunnels up on Windows yet.", next);
-  }
-  if (!account.isRoot && service === undefined) {
-    throw new AgentFailure(
-      "not-permitted",
-      "Only root can bring a tunnel up.",
-      "Start it with sudo, or have the machine's owner run `sallyport-agent service` (docs/agent.md).",
-    );
-  }
+  if (!account.isRoot && service === undefined) throw notPermitted(ownPlatform());
   return profile.protocol === "openvpn" ? await openOpenVpn(request, profile) : await openWireGuard(request, profile);
+}
+
+function notPermitted(platform: Platform): AgentFailure {
+  const [who, how, owner] =
+    platform === "win"
+      ? ["an administrator", "in a terminal opened with `Run as administrator`", "install its service"]
+      : ["root", "with sudo", "run `sallyport-agent service`"];
+  return new AgentFailure(
+    "not-permitted",
+    `Only ${who} can bring a tunnel up.`,
+    `Start it ${how}, or have the machine's owner ${owner} (docs/agent.md).`,
+  );
 }
 
 async function openOpenVpn(
@@ -72,6 +76,8 @@ async function openOpenVpn(
     firstAnswerMs,
     onSignIn: request.onSignIn,
     onNameServers: (servers) => {
+      // There openvpn sets them by itself.
+      if (ownPlatform() === "win") return;
       if (!account.isRoot && servers.length > 0)
         return log(`the server names name servers (${servers.join(", ")}), which were not set`);
       namesServers ||= servers.length > 0;
