@@ -6,6 +6,8 @@ export type CliIo = {
   stdout: NodeJS.WriteStream;
   stderr: NodeJS.WriteStream;
   environment: Readonly<Record<string, string | undefined>>;
+  /** What `serve` ends at. */
+  stopSignal?: Promise<NodeJS.Signals> | undefined;
 };
 
 /** What every command is given: how to ask the daemon, and how to tell the person. */

@@ -15,7 +15,7 @@ const usualDeadlineMs = 120_000;
  * Carries out one command line (without the program's own two words) and gives its exit status: 0 done, 1 refused or
  * failed, 2 wrong usage, 130 interrupted at a question. Never throws, never ends the process.
  */
-export async function runCli(argv: readonly string[], io: CliIo = processIo()): Promise<number> {
+export async function runCli(argv: readonly string[], io: CliIo): Promise<number> {
   const output = watchOutput(io);
   let json = argv.includes("--json");
   let questions: Questions | undefined;
@@ -80,8 +80,9 @@ export async function buildProgram(cli: Cli, isWanted: (group: string) => boolea
   return program;
 }
 
-function processIo(): CliIo {
+export function processIo(stopSignal: CliIo["stopSignal"]): CliIo {
   return {
+    stopSignal,
     get stdin() {
       return process.stdin;
     },

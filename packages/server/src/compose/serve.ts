@@ -1,6 +1,7 @@
 import { mkdir, rm } from "node:fs/promises";
 import { createServer } from "node:net";
 import { join } from "node:path";
+import { setTimeout as pause } from "node:timers/promises";
 import { claimSocketName, hiddenNameFor } from "../api/claim-socket.ts";
 import { composeDaemon, type Daemon } from "../compose.ts";
 import { loadConfig } from "../config/load.ts";
@@ -13,18 +14,24 @@ import { openLog } from "./log.ts";
 const stopDeadlineMs = 14_500;
 
 /**
- * Runs the daemon until SIGTERM or SIGINT. Resolves to the exit status. Faults of the configuration are thrown before
- * anything is touched.
+ * Runs the daemon until it is told to stop, for ever where nothing tells. Resolves to the exit status. Faults of the
+ * configuration are thrown before anything is touched.
  */
-export async function serve(configFile: string): Promise<number> {
+export async function serve(
+  configFile: string,
+  stopSignal: Promise<NodeJS.Signals> = new Promise(() => {}),
+): Promise<number> {
   closeInheritedDescriptors();
   const log = openLog(process.env.SALLYPORT_LOG_LEVEL);
   const config = await loadConfig({ file: configFile, environment: process.env });
   for (const warning of config.warnings) log.warn({ file: config.file }, warning);
+  // A signal that came while all this was loaded is heard now.
+  const early = await Promise.race([stopSignal, pause(0)]);
+  if (early !== undefined) {
+    log.info({ signal: early }, "stopped before anything was started");
+    return 0;
+  }
   const unlock = await lockDataDirectory(config.dataDirectory);
-  const stopping = new Promise<string>((resolve) => {
-    for (const signal of ["SIGTERM", "SIGINT"] as const) process.once(signal, resolve);
-  });
   const daemon = await composeDaemon({ config, log });
   let stopped = false;
   const { promise, resolve: started } = Promise.withResolvers<void>();
@@ -36,7 +43,7 @@ export async function serve(configFile: string): Promise<number> {
   await daemon.start();
   started();
   log.info({ file: config.file, dataDirectory: config.dataDirectory }, "ready");
-  const signal = await stopping;
+  const signal = await stopSignal;
   log.info({ signal }, "stopping: every connection is ended");
   setTimeout(() => {
     log.error({}, "not everything ended in time; what hooks were not yet told, they are told at the next start");

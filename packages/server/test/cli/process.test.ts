@@ -141,6 +141,29 @@ test("a data directory that cannot be one is no fault of the program's", async (
   }
 });
 
+test.each([
+  ["the program", "cli/program.ts", "SIGTERM"],
+  ["the daemon", "compose/serve.ts", "SIGTERM"],
+  ["the daemon", "compose.ts", "SIGINT"],
+])(
+  "a stop that comes while %s is loaded (%s, %s) ends it in good order, and nothing is left",
+  async (_what, file, signal) => {
+    const data = join(aside, "never begun");
+    const watch = `import { registerHooks } from "node:module";
+    const load = (url, context, next) => {
+      if (url.endsWith("/server/src/${file}")) process.kill(process.pid, "${signal}");
+      return next(url, context);
+    };
+    registerHooks({ load });`;
+    const environment = { NODE_OPTIONS: `--import=data:text/javascript,${encodeURIComponent(watch)}` };
+    const config = await configOf("early", data);
+    const { status, stdout, stderr } = await sallyport(["serve"], { config, environment });
+    expect({ status, stdout }).toEqual({ status: 0, stdout: "" });
+    expect(stderr).toContain(`"signal":"${signal}","msg":"stopped before anything was started"`);
+    await expect(readdir(data)).rejects.toThrow("ENOENT");
+  },
+);
+
 test("a password is typed twice on a terminal, and never seen", async () => {
   const { status, screen } = await typed(
     ["user", "add", "tina"],

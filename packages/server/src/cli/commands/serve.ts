@@ -8,6 +8,6 @@ export function register(program: Command, cli: Cli): void {
     .description("run the daemon in the foreground until SIGTERM")
     .action(async () => {
       const { serve } = await import("../../compose/serve.ts");
-      process.exit(await serve(cli.configFile));
+      process.exit(await serve(cli.configFile, cli.io.stopSignal));
     });
 }
