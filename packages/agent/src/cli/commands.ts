@@ -40,6 +40,7 @@ export const usage = `Usage: sallyport-agent COMMAND
       --add FILE                    with --administrator: know the server of a client config
       --mode never|ask|trust        with --administrator
       --tunnels NAME,…|everybody    with --administrator: who may bring tunnels up
+      --programs-of NAME,…          with --administrator, on macOS: whose Homebrew's programs root may run
       --json
   run-script --event connect|disconnect FILE   run a script of yours as a server's would run
       --env NAME=VALUE --stdin TEXT --allow-root
@@ -112,6 +113,7 @@ export const commands: Readonly<Record<string, Command>> = {
     options: {
       options: {
         ...{ script: text, server: text, revoke: text, administrator: flag, add: text, mode: text, tunnels: text },
+        "programs-of": text,
         json: flag,
       },
     },

@@ -6,6 +6,7 @@ import { AgentFailure } from "../failure.ts";
 import { onOneLine } from "../fit-for-terminal.ts";
 import { accountExists } from "../machine/account-name.ts";
 import { makeRootDirectory, replaceFile } from "../machine/private-directory.ts";
+import { ownPlatform } from "../machine/system.ts";
 import { type Policy, readPolicy } from "../service/policy.ts";
 import type { Surroundings } from "./surroundings.ts";
 
@@ -14,7 +15,7 @@ type Asked = Awaited<ReturnType<typeof askedOfOwner>>;
 /** The policy with one thing changed, and what to tell about it. */
 type Change = { policy: Policy; said?: string };
 
-const changes = ["add", "tunnels", "mode", "script", "revoke"] as const;
+const changes = ["add", "tunnels", "programs-of", "mode", "script", "revoke"] as const;
 
 /** Shows and changes what the machine's owner allows: the policy file of the privileged service. */
 export async function administratorTrust(
@@ -44,10 +45,11 @@ export async function administratorTrust(
   print(values.json ? `${JSON.stringify({ policy, asked: open })}\n` : wordsFor(policy, wanted.length > 0 ? [] : open));
 }
 
-function wordsFor({ administratorScripts, tunnels, servers }: Policy, asked: Asked): string {
+function wordsFor({ administratorScripts, tunnels, servers, programsOf = [] }: Policy, asked: Asked): string {
   const who = tunnels === "everybody" ? "everybody" : tunnels.join(", ") || "nobody but root";
+  const programs = programsOf.length === 0 ? "" : `root runs programs of  ${programsOf.join(", ")}\n`;
   return [
-    `administrator scripts  ${administratorScripts}\ntunnels                ${who}\n`,
+    `administrator scripts  ${administratorScripts}\ntunnels                ${who}\n${programs}`,
     ...servers.map(
       ({ serverId, name, scripts }) =>
         `server                 ${onOneLine(name)}  ${onOneLine(serverId)}  ${scripts.length} scripts allowed\n${scripts.map((hash) => `  ${hash}\n`).join("")}`,
@@ -67,13 +69,11 @@ const change: Readonly<
   },
   tunnels: async (policy, names) => {
     if (names === "everybody") return { policy: { ...policy, tunnels: names } };
-    const tunnels = names.split(",").filter((name) => name !== "");
-    for (const name of tunnels) {
-      if (await accountExists(name)) continue;
-      const next = "Name accounts, with commas between them, or everybody.";
-      throw new AgentFailure("usage", `There is no account ${onOneLine(name)} on this machine.`, next);
-    }
-    return { policy: { ...policy, tunnels } };
+    return { policy: { ...policy, tunnels: await accountsIn(names, ", or everybody") } };
+  },
+  "programs-of": async (policy, names) => {
+    if (ownPlatform() !== "mac") throw new AgentFailure("usage", "--programs-of is for macOS.");
+    return { policy: { ...policy, programsOf: await accountsIn(names, "") } };
   },
   add: async (policy, file) => {
     const text = await readFile(file, "utf8").catch(() => {
@@ -134,6 +134,16 @@ const change: Readonly<
     return { policy: { ...policy, servers } };
   },
 };
+
+async function accountsIn(names: string, more: string): Promise<string[]> {
+  const accounts = names.split(",").filter((name) => name !== "");
+  for (const name of accounts) {
+    if (await accountExists(name)) continue;
+    const next = `Name accounts, with commas between them${more}.`;
+    throw new AgentFailure("usage", `There is no account ${onOneLine(name)} on this machine.`, next);
+  }
+  return accounts;
+}
 
 /** What users' agents handed to the service and the owner has not allowed. */
 async function askedOfOwner(

@@ -13,7 +13,7 @@ type Values = Readonly<Record<string, unknown>>;
 /** Shows what servers want to run here and what was agreed to, and changes that. */
 export async function trust(values: Values, around: Surroundings): Promise<void> {
   if (values.administrator) return await administratorTrust(values, around);
-  for (const option of ["add", "mode", "tunnels"])
+  for (const option of ["add", "mode", "tunnels", "programs-of"])
     if (values[option] !== undefined) throw new AgentFailure("usage", `--${option} goes with --administrator.`);
   const { places, print } = around;
   const seen = await seenScripts(places.seen);

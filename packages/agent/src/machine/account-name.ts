@@ -16,6 +16,11 @@ export async function accountExists(name: string): Promise<boolean> {
   return name !== "" && (await id("-un", name)) === name;
 }
 
+/** Undefined where there is no account of that name. */
+export async function accountNumber(name: string): Promise<number | undefined> {
+  return (await accountExists(name)) ? Number(await id("-u", name)) : undefined;
+}
+
 /** What id(1) prints of an account, the same on Linux and macOS; empty where there is none. */
 function id(what: "-u" | "-un", account: string): Promise<string> {
   return new Promise((resolve) => {

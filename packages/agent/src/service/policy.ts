@@ -9,6 +9,8 @@ export type Policy = {
   /** `ask`: the scripts listed below; `trust`: every script of these servers. */
   administratorScripts: "never" | "ask" | "trust";
   servers: readonly PolicyServer[];
+  /** macOS: accounts whose programs root may run, of those that it needs: openvpn and WireGuard of their Homebrew. */
+  programsOf?: readonly string[];
 };
 
 export type PolicyServer = {
@@ -27,7 +29,7 @@ const theirs = "they would: sudo sallyport-agent trust --administrator";
 export const nothingAllowed: Policy = { tunnels: [], administratorScripts: "never", servers: [] };
 
 const mostBytes = 1024 * 1024;
-const keys = ["tunnels", "administratorScripts", "servers"];
+const keys = ["tunnels", "administratorScripts", "servers", "programsOf"];
 
 /** @throws AgentFailure where the file is not root's alone, or cannot be understood: then nothing is allowed */
 export async function readPolicy(path: string): Promise<Policy> {
@@ -52,11 +54,12 @@ function policyOf(text: string): Policy | undefined {
   if (typeof value !== "object" || value === null) return undefined;
   if (Object.keys(value).some((key) => !keys.includes(key))) return undefined;
   const policy = { ...nothingAllowed, ...value };
-  const { tunnels, administratorScripts, servers } = policy;
+  const { tunnels, administratorScripts, servers, programsOf = [] } = policy;
   const isTextList = (list: unknown) => Array.isArray(list) && list.every((one) => typeof one === "string");
   const whole =
     (tunnels === "everybody" || isTextList(tunnels)) &&
     ["never", "ask", "trust"].includes(administratorScripts) &&
+    isTextList(programsOf) &&
     Array.isArray(servers) &&
     servers.every(
       (one) =>

@@ -140,10 +140,20 @@ describe("the machine's owner", () => {
     });
   });
 
+  test("sees and keeps what was said of whose programs root may run", async () => {
+    const policy = { tunnels: ["root"], administratorScripts: "never", servers: [], programsOf: ["nobody"] };
+    await writeFile(machine().policy, JSON.stringify(policy), { mode: 0o644 });
+    expect(await owner("--tunnels", "nobody")).toMatch(/^root runs programs of {2}nobody$/m);
+    expect(JSON.parse(await owner("--json")).policy.programsOf).toEqual(["nobody"]);
+    await writeFile(machine().policy, JSON.stringify({ ...policy, programsOf: "everybody" }));
+    await expect(owner()).rejects.toThrow(/is no policy/);
+  });
+
   test.each([
     [["--script", "0374c382"], /was asked for/],
     [["--revoke", "0374c382"], /Nothing was allowed/],
     [["--mode", "always"], /never, ask or trust/],
+    [["--programs-of", "nobody"], /is for macOS/],
     [["--add", "/etc/passwd"], /no client config/],
     [["--add", "/no/such/file"], /cannot be read/],
     [["--server", "vpn.example.org"], /--add FILE|a user's/],
