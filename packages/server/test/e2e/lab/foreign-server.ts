@@ -16,7 +16,10 @@ export type ForeignServer = {
   clientConfig(commonName: string | undefined): Promise<string>;
 };
 
-/** The server configuration of docs/attach.md, with the paths of a test; `further` lines are added to it. */
+/**
+ * The server configuration of docs/attach.md, with the paths of a test; `further` lines are added to it. It pings each
+ * second, so that a test's clients learn soon that it is gone.
+ */
 export async function foreignServer(
   lab: Lab,
   options: { management: string; without?: RegExp; further?: readonly string[] },
@@ -31,6 +34,7 @@ export async function foreignServer(
     .replace("/etc/openvpn/server/ca.crt", files.ca)
     .replace("/etc/openvpn/server/server.crt", files.certificate)
     .replace("/etc/openvpn/server/server.key", files.key)
+    .replace("keepalive 10 60", "keepalive 1 60")
     .split("\n")
     .map((line) => (/^management /.test(line) ? `management ${options.management}` : line))
     .filter((line) => line !== "" && options.without?.test(line) !== true);
