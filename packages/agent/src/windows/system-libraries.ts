@@ -20,6 +20,22 @@ export class WindowsError extends Error {
   }
 }
 
+type Call = ReturnType<LibraryHandle["func"]>;
+
+/**
+ * Makes a call that may take long on one of Node's four threads for such work, so that this one does not wait for it.
+ * Buffers among the arguments stay where they are until it has ended, for which koffi does not care.
+ */
+export function inBackground(call: Call, ...args: unknown[]): Promise<number> {
+  return new Promise((resolve, reject) => {
+    call.async(...args, (error: Error | null, result: number) => {
+      args.length = 0;
+      if (error === null) resolve(result);
+      else reject(error);
+    });
+  });
+}
+
 let loaded: Promise<SystemLibraries> | undefined;
 
 /** The same ones each time: what is declared of a library stays for the life of the process. */

@@ -1,0 +1,226 @@
+import { closeSync } from "node:fs";
+import { Socket } from "node:net";
+import { setTimeout as sleep } from "node:timers/promises";
+import { windowsAccounts } from "./accounts.ts";
+import { windowsSecurity } from "./security.ts";
+import { inBackground, systemLibraries } from "./system-libraries.ts";
+
+/*
+ * Named pipes with what Node's own have not: rights, the account at the other end, and whose pipe it is. Both ends become
+ * an ordinary socket of Node's.
+ */
+
+const PIPE_ACCESS_DUPLEX = 3;
+const FILE_FLAG_OVERLAPPED = 0x40000000;
+const FILE_FLAG_FIRST_PIPE_INSTANCE = 0x80000;
+const PIPE_REJECT_REMOTE_CLIENTS = 8;
+const PIPE_UNLIMITED_INSTANCES = 255;
+const bufferBytes = 64 * 1024;
+const OPEN_EXISTING = 3;
+// Who we are may be asked, at the time we open it; nothing may be done in our name.
+const SECURITY_SQOS_PRESENT_IDENTIFICATION = 0x110000;
+const INFINITE = 0xffffffff;
+const ERROR_FILE_NOT_FOUND = 2;
+const ERROR_ACCESS_DENIED = 5;
+const ERROR_PIPE_BUSY = 231;
+const ERROR_PIPE_CONNECTED = 535;
+const ERROR_IO_PENDING = 997;
+
+/**
+ * What a client needs: to read, write and ask. It is less than GENERIC_WRITE, which also lets make another instance of the
+ * pipe: whoever has that can sit beside the service and be taken for it.
+ */
+export const clientRights = 0x12019b;
+
+const busyForMs = 5_000;
+const busyEachMs = 20;
+const mendingMs = 500;
+
+export type PipeServer = { close(): Promise<void> };
+
+/**
+ * Listens at a pipe of this machine that nobody else has. `onClient` gets each client of it with the account that opened
+ * it, by its security identifier; without one nobody knows whose it is. While one client is being looked at the next
+ * instance is there already.
+ * @throws WindowsError where somebody else holds the name
+ */
+export async function listenAtPipe(
+  path: string,
+  terms: {
+    /** Owner and rights (SDDL). */
+    sddl: string;
+    onClient: (socket: Socket, sid: string | undefined) => void;
+    log: (text: string) => void;
+  },
+): Promise<PipeServer> {
+  const { sddl, onClient, log } = terms;
+  const { koffi, kernel32, lastError } = await systemLibraries();
+  const security = await windowsSecurity();
+  const accounts = await windowsAccounts();
+  const calls = pipeCalls(koffi, kernel32);
+
+  const newInstance = (first: boolean): number =>
+    security.withAttributes(sddl, (attributes) => {
+      const access = PIPE_ACCESS_DUPLEX | FILE_FLAG_OVERLAPPED | (first ? FILE_FLAG_FIRST_PIPE_INSTANCE : 0);
+      const handle: number = calls.createPipe(
+        ...[
+          path,
+          access,
+          PIPE_REJECT_REMOTE_CLIENTS,
+          PIPE_UNLIMITED_INSTANCES,
+          bufferBytes,
+          bufferBytes,
+          0,
+          attributes,
+        ],
+      );
+      if (handle === -1) throw lastError(`making ${path}`);
+      return handle;
+    });
+  const event: number = calls.createEvent(null, 1, 0, null);
+  if (event === 0) throw lastError("CreateEventW");
+  // OVERLAPPED: Windows writes to it for as long as the call is pending.
+  const overlapped = Buffer.alloc(32);
+  overlapped.writeBigInt64LE(BigInt(event), 24);
+  let closing = false;
+  let instance = newInstance(true);
+
+  /** False where nobody came: it was closed, or the client has gone already. */
+  const clientCame = async (): Promise<boolean> => {
+    calls.resetEvent(event);
+    if (calls.connectPipe(instance, overlapped) !== 0) return true;
+    const { code } = lastError("ConnectNamedPipe");
+    if (code === ERROR_PIPE_CONNECTED) return true;
+    if (code !== ERROR_IO_PENDING) return false;
+    await inBackground(calls.wait, event, INFINITE);
+    return calls.result(instance, overlapped, [0], 0) !== 0;
+  };
+  const takeOver = (handle: number): void => {
+    let sid: string | undefined;
+    try {
+      sid = accounts.ofPipeClient(handle);
+    } catch (error) {
+      log(`nobody knows who is at ${path}: ${(error as Error).message}`);
+    }
+    const socket = socketOf(calls, handle);
+    if (socket !== undefined) onClient(socket, sid);
+  };
+  const loop = async (): Promise<void> => {
+    while (!closing) {
+      const came = await clientCame();
+      if (closing) break;
+      const present = instance;
+      // Another at once, so that there is always one: whoever makes the first says who may do what.
+      instance = -1;
+      while (instance === -1 && !closing) {
+        try {
+          instance = newInstance(false);
+        } catch (error) {
+          log((error as Error).message);
+          await sleep(mendingMs);
+        }
+      }
+      if (came && !closing) takeOver(present);
+      else calls.closeHandle(present);
+      // Clients that stand in line must not keep everybody else waiting.
+      await sleep(0);
+    }
+    if (instance !== -1) calls.closeHandle(instance);
+    calls.closeHandle(event);
+  };
+  const looping = loop();
+  return {
+    close: async () => {
+      if (!closing) {
+        closing = true;
+        calls.cancel(instance, overlapped);
+      }
+      await looping;
+    },
+  };
+}
+
+/** Why a pipe is not spoken to: somebody else's program listens there. */
+export class ForeignPipe extends Error {}
+
+/**
+ * A pipe of this machine, where it belongs to somebody whom `isOwner` (by SDDL, `O:…`) takes; undefined where nobody
+ * listens. Nothing is sent before, and whoever listens can learn who we are and not act as us.
+ * @throws ForeignPipe where it is another's; WindowsError
+ */
+export async function connectToPipe(path: string, isOwner: (sddl: string) => boolean): Promise<Socket | undefined> {
+  const { koffi, kernel32, lastError } = await systemLibraries();
+  const security = await windowsSecurity();
+  const calls = pipeCalls(koffi, kernel32);
+  const flags = FILE_FLAG_OVERLAPPED | SECURITY_SQOS_PRESENT_IDENTIFICATION;
+  const until = performance.now() + busyForMs;
+  for (;;) {
+    const handle: number = calls.createFile(path, clientRights, 0, null, OPEN_EXISTING, flags, 0);
+    if (handle !== -1) {
+      let owner: string;
+      try {
+        owner = security.ownerOf(handle);
+      } catch (error) {
+        calls.closeHandle(handle);
+        throw error;
+      }
+      if (isOwner(owner)) return socketOf(calls, handle);
+      calls.closeHandle(handle);
+      throw new ForeignPipe(owner);
+    }
+    const error = lastError(path);
+    if (error.code === ERROR_FILE_NOT_FOUND) return undefined;
+    // Ours lets everybody in who signed in: whoever keeps us out is another.
+    if (error.code === ERROR_ACCESS_DENIED) throw new ForeignPipe("access denied");
+    if (error.code !== ERROR_PIPE_BUSY || performance.now() > until) throw error;
+    await sleep(busyEachMs);
+  }
+}
+
+type Libraries = Awaited<ReturnType<typeof systemLibraries>>;
+type Calls = ReturnType<typeof declare>;
+
+let declared: Calls | undefined;
+
+function pipeCalls(koffi: Libraries["koffi"], kernel32: Libraries["kernel32"]): Calls {
+  declared ??= declare(koffi, kernel32);
+  return declared;
+}
+
+function declare(koffi: Libraries["koffi"], kernel32: Libraries["kernel32"]) {
+  const ofKernel = (prototype: string) => kernel32.func(prototype);
+  return {
+    createPipe: ofKernel(
+      "intptr_t __stdcall CreateNamedPipeW(str16 name, uint32_t access, uint32_t mode, uint32_t most, uint32_t out, uint32_t in, uint32_t timeout, void *attributes)",
+    ),
+    createFile: ofKernel(
+      "intptr_t __stdcall CreateFileW(str16 name, uint32_t access, uint32_t share, void *attributes, uint32_t disposition, uint32_t flags, intptr_t template)",
+    ),
+    createEvent: ofKernel("intptr_t __stdcall CreateEventW(void *attributes, int manual, int set, void *name)"),
+    resetEvent: ofKernel("int __stdcall ResetEvent(intptr_t event)"),
+    connectPipe: ofKernel("int __stdcall ConnectNamedPipe(intptr_t pipe, void *overlapped)"),
+    wait: ofKernel("uint32_t __stdcall WaitForSingleObject(intptr_t handle, uint32_t milliseconds)"),
+    result: ofKernel(
+      "int __stdcall GetOverlappedResult(intptr_t file, void *overlapped, _Out_ uint32_t *bytes, int wait)",
+    ),
+    cancel: ofKernel("int __stdcall CancelIoEx(intptr_t file, void *overlapped)"),
+    closeHandle: ofKernel("int __stdcall CloseHandle(intptr_t handle)"),
+    // libuv's own, which Node's executable has for its modules.
+    descriptorOf: koffi.load(process.execPath).func("int uv_open_osfhandle(intptr_t handle)"),
+  };
+}
+
+/** A handle as Node's socket, which closes it; undefined where it is no pipe any more. */
+function socketOf(calls: Calls, handle: number): Socket | undefined {
+  const fd: number = calls.descriptorOf(handle);
+  if (fd === -1) {
+    calls.closeHandle(handle);
+    return undefined;
+  }
+  try {
+    return new Socket({ fd, readable: true, writable: true });
+  } catch {
+    closeSync(fd);
+    return undefined;
+  }
+}
