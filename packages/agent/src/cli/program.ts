@@ -16,11 +16,13 @@ import type { Surroundings } from "./surroundings.ts";
 export async function runAgent(argv: readonly string[], environment: NodeJS.ProcessEnv = process.env): Promise<number> {
   const tell = (text: string) => void process.stderr.write(`${onLines(text)}\n`);
   const stop = new AbortController();
+  const hurry = new AbortController();
   let interrupts = 0;
   const interrupt = () => {
     interrupts += 1;
     stop.abort();
-    // Whoever asks a third time does not want to wait for scripts.
+    if (interrupts >= 2) hurry.abort();
+    // Whoever asks a third time does not want to wait for anything.
     if (interrupts >= 3) process.exit(exitStatuses.interrupted);
   };
   const questions = questionsOn({ stdin: process.stdin, stderr: process.stderr, onInterrupt: interrupt });
@@ -49,6 +51,7 @@ export async function runAgent(argv: readonly string[], environment: NodeJS.Proc
       tell,
       print: (text) => void process.stdout.write(text),
       stop: stop.signal,
+      hurry: hurry.signal,
     };
     await command.run(parsed(rest, command.options), around);
     return 0;

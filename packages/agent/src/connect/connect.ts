@@ -49,8 +49,10 @@ export type ConnectSurroundings = {
   environment: NodeJS.ProcessEnv;
   questions: Questions;
   tell: (text: string) => void;
-  /** Aborted when the person wants to end it; once more: at once. */
+  /** Aborted when the person wants to end it. */
   stop: AbortSignal;
+  /** Aborted when they say so once more: scripts that still run are ended then. */
+  hurry: AbortSignal;
 };
 
 /** Disconnect scripts have so long altogether when the agent is asked to stop, and connect scripts still running with them. */
@@ -122,7 +124,7 @@ export async function connect(options: ConnectOptions, around: ConnectSurroundin
     if (failure !== undefined) throw failure;
     if (status.since === "") throw new AgentFailure("interrupted", "Ended before it was connected.");
   } finally {
-    await scripts?.finish(finishMs);
+    await scripts?.finish(finishMs, around.hurry);
     service?.close();
     await log.written();
     over.resolve();

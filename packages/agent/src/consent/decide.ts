@@ -62,20 +62,27 @@ export async function decide(script: ClientScript, fetched: FetchedBundle, optio
 
 /** The whole of a script as a person should see it before they say yes. */
 export function describe(script: ClientScript): string {
-  const variables = Object.entries(script.environment).map(([name, value]) => `  ${name}=${value}`);
+  // One line each: what a value holds cannot look like a part of the question.
+  const variables = Object.entries(script.environment).map(([name, value]) => `  ${name}=${onOneLine(value)}`);
   return onLines(
     [
       `name     ${script.name}`,
       `runs     on ${script.event}, ${script.privilege === "admin" ? "as administrator" : "as you"}`,
       `SHA-256  ${script.sha256}`,
       ...(variables.length === 0 ? [] : ["variables", ...variables]),
-      "text",
+      `text     ${sizeOf(script)}`,
       ...script.text
         .replace(/\n$/, "")
         .split("\n")
         .map((line) => `  | ${line}`),
     ].join("\n"),
   );
+}
+
+function sizeOf({ text }: ClientScript): string {
+  const lines = text.replace(/\n$/, "").split("\n").length;
+  const bytes = Buffer.byteLength(text);
+  return `${lines} ${lines === 1 ? "line" : "lines"}, ${bytes} ${bytes === 1 ? "byte" : "bytes"}`;
 }
 
 function question(script: ClientScript, { bundle }: FetchedBundle, server: string, changedKey: boolean): string {
@@ -88,6 +95,8 @@ function question(script: ClientScript, { bundle }: FetchedBundle, server: strin
     `for      ${onOneLine(bundle.userId)}${bundle.group === null ? "" : `, group ${onOneLine(bundle.group)}`}`,
     describe(script),
     "",
+    // Once more at the end: a long text has moved the beginning out of sight.
+    `This was ${script.name}, ${sizeOf(script)}. Read all of it before you agree.`,
     "Run it?  yes (and again, as long as its text stays the same), once, never, trust (whatever this server sends)",
     "[no] ",
   ].join("\n");

@@ -38,6 +38,9 @@ export type ConnectionScriptsOptions = {
   log(text: string): void;
 };
 
+/** So long nobody wonders what is being waited for. */
+const untoldWaitMs = 1_000;
+
 /** The scripts of one connection, from the moment it is up. */
 type Connection = {
   facts: TunnelFacts;
@@ -90,13 +93,23 @@ export class ConnectionScripts {
     this.#inTurn(() => this.#disconnect(connection, graceful));
   }
 
-  /** Resolves when everything ran, or was killed when the time was over. */
-  async finish(withinMs: number): Promise<void> {
-    const late = setTimeout(() => this.#end.abort(), withinMs);
+  /** Resolves when everything ran, or was killed: when the time was over, or at `hurry`. */
+  async finish(withinMs: number, hurry?: AbortSignal): Promise<void> {
+    const { administrator, tell } = this.#options;
+    const end = () => this.#end.abort();
+    const late = setTimeout(end, withinMs);
+    const seconds = Math.round(withinMs / 1_000);
+    const patience = setTimeout(
+      () => tell(`Scripts are still running; they are ended in ${seconds} seconds, or at once with another Ctrl-C`),
+      untoldWaitMs,
+    );
+    hurry?.addEventListener("abort", end);
+    if (hurry?.aborted) end();
     await this.#queue;
+    if (!("missing" in administrator)) await administrator.close(this.#end.signal.aborted ? 0 : withinMs);
     clearTimeout(late);
-    const { administrator } = this.#options;
-    if (!("missing" in administrator)) await administrator.close();
+    clearTimeout(patience);
+    hurry?.removeEventListener("abort", end);
   }
 
   #inTurn(work: () => Promise<void>): void {
@@ -159,7 +172,9 @@ export class ConnectionScripts {
           reconnects,
           graceful,
         };
-        reports.push(...(await administrator.run(event, told)));
+        const ran = await unlessAborted(administrator.run(event, told), this.#end.signal);
+        if (ran === undefined) tell("administrator scripts did not end in time, and are not waited for");
+        else reports.push(...ran);
       }
     }
     for (const report of reports) {
@@ -192,4 +207,13 @@ export class ConnectionScripts {
     });
     return reportOf(script, outcome);
   }
+}
+
+/** Undefined where the signal came first. */
+async function unlessAborted<Result>(work: Promise<Result>, signal: AbortSignal): Promise<Result | undefined> {
+  const aborted = Promise.withResolvers<undefined>();
+  const abort = () => aborted.resolve(undefined);
+  signal.addEventListener("abort", abort);
+  if (signal.aborted) abort();
+  return await Promise.race([work, aborted.promise]).finally(() => signal.removeEventListener("abort", abort));
 }

@@ -23,9 +23,14 @@ export async function endScript(pid: number, directory: string): Promise<void> {
   }
   // Before any is killed: whoever loses its parent is nobody's descendant.
   const descendants = await descendantsOf(pid);
-  kill(-pid);
+  killGroup(pid);
   for (const one of descendants) kill(one);
   await killProcessesOf(directory);
+}
+
+/** All that can be done while the process exits: no waiting, no asking. Unix only. */
+export function killGroup(pid: number): void {
+  if (process.platform !== "win32") kill(-pid);
 }
 
 function kill(target: number): void {

@@ -11,7 +11,7 @@ import type { Account } from "../machine/account.ts";
 import { isProgram } from "../machine/is-program.ts";
 import { writeNewFile } from "../machine/private-directory.ts";
 import { BoundedOutput } from "./bounded-output.ts";
-import { endScript } from "./end-processes.ts";
+import { endScript, killGroup } from "./end-processes.ts";
 import { type ConnectionFacts, refusedNames, scriptEnvironment } from "./environment.ts";
 import { makeScriptDirectory, type ScriptDirectory } from "./script-directory.ts";
 
@@ -163,6 +163,9 @@ async function run(ready: Ready): Promise<Omit<ScriptOutcome, "startedAt" | "dur
     return { outcome: "failed", exitCode: null, signal: null, detail: `it could not be started: ${child}`, output: "" };
   }
   const pid = child.pid as number;
+  // Whoever makes us end at once does not leave it running. What went its own way the next agent finds by its directory.
+  const atExit = () => killGroup(pid);
+  process.on("exit", atExit);
   const output = new BoundedOutput(terms.mostOutputBytes);
   child.stdout?.on("data", (chunk: Buffer) => output.add(chunk));
   child.stderr?.on("data", (chunk: Buffer) => output.add(chunk));
@@ -187,6 +190,7 @@ async function run(ready: Ready): Promise<Omit<ScriptOutcome, "startedAt" | "dur
     await endScript(pid, directory.path);
     await Promise.race([exited, wait(1_000, undefined, { ref: false })]);
   }
+  process.off("exit", atExit);
   await Promise.race([closed, wait(drainMs)]);
   for (const stream of [child.stdout, child.stderr, child.stdin]) stream?.destroy();
   if (typeof ending === "string")

@@ -21,8 +21,11 @@ export type AdministratorScripts = {
   take(offered: { text: string; ticket: string; nonce: string }): Promise<{ refused: string } | undefined>;
   /** Connect once for each bundle, disconnect once after it. */
   run(event: ScriptEvent, facts: ToldFacts): Promise<ScriptReport[]>;
-  /** The connection is gone, whoever noticed: what is to run on disconnect runs, if it has not. */
-  close(): Promise<void>;
+  /**
+   * The connection is gone, whoever noticed: what is to run on disconnect runs, if it has not. What still runs after
+   * that time, usually 20 s, is killed.
+   */
+  close(withinMs?: number): Promise<void>;
 };
 
 export type AdministratorTerms = {
@@ -35,6 +38,7 @@ export type AdministratorTerms = {
 };
 
 const nonceGoodForMs = 120_000;
+const closeMs = 20_000;
 
 export function openAdministratorScripts(terms: AdministratorTerms): AdministratorScripts {
   const { policyPath, directory, log, now = Date.now } = terms;
@@ -43,6 +47,7 @@ export function openAdministratorScripts(terms: AdministratorTerms): Administrat
   let owners: OwnersBundle | undefined;
   let ran: "nothing" | "connect" | "disconnect" = "nothing";
   let facts: ToldFacts = { reconnects: 0, graceful: false };
+  const end = new AbortController();
   /** One after the other: two ends of a connection must not both find that disconnect has not run. */
   let queue: Promise<unknown> = Promise.resolve();
 
@@ -69,6 +74,7 @@ export function openAdministratorScripts(terms: AdministratorTerms): Administrat
       base: join(directory, "scripts"),
       python: "auto",
       platform: ownPlatform(),
+      signal: end.signal,
     });
     log(
       `administrator script ${script.name} (${script.sha256}) of ${server.name}: ${outcome.outcome} ${outcome.detail ?? outcome.exitCode ?? outcome.signal}\n${outcome.output}`,
@@ -119,13 +125,16 @@ export function openAdministratorScripts(terms: AdministratorTerms): Administrat
         facts = event === "connect" ? believable(told) : { ...facts, graceful: told.graceful };
         return await runAll(event);
       }),
-    close: () =>
-      inTurn(async () => {
+    close: async (withinMs = closeMs) => {
+      const late = setTimeout(() => end.abort(), withinMs);
+      const disconnected = inTurn(async () => {
         facts = { ...facts, graceful: false };
         awaited = undefined;
         await runAll("disconnect");
         owners = undefined;
-      }),
+      });
+      await disconnected.finally(() => clearTimeout(late));
+    },
   };
 }
 
