@@ -11,7 +11,7 @@ import type { PythonChoice } from "../interpreter/machine.ts";
 import { ownPlatform } from "../machine/system.ts";
 import { runScript } from "../scripts/run-script.ts";
 import { sweepScriptDirectories } from "../scripts/script-directory.ts";
-import { serve } from "../service/serve.ts";
+import { runService } from "../service/run-service.ts";
 import type { Surroundings } from "./surroundings.ts";
 import { trust } from "./trust.ts";
 
@@ -45,6 +45,7 @@ export const usage = `Usage: sallyport-agent COMMAND
   run-script --event connect|disconnect FILE   run a script of yours as a server's would run
       --env NAME=VALUE --stdin TEXT --allow-root
   service                           the privileged part (root)
+      --install | --remove          on Windows: have it started with the machine, or no longer
 
 Exit status: 0 ended as asked, 1 failed, 2 wrong usage, 3 wrong password, 4 refused by the server, 5 server unreachable,
 6 client config faulty, 7 a program is missing, 8 not permitted, 130 ended before it was connected.
@@ -165,24 +166,16 @@ export const commands: Readonly<Record<string, Command>> = {
     },
   },
   service: {
-    options: { options: { openvpn: text } },
-    run: async ({ values }, { account, machine, tell, stop }) => {
-      if (!account.isRoot) throw new AgentFailure("not-permitted", "The service runs as root.", "Start it with sudo.");
-      const service = await serve({
-        socketPath: machine.socket,
-        policyPath: machine.policy,
-        directory: machine.directory,
-        openVpnProgram: values.openvpn as string | undefined,
-        connectDeadlineMs: 300_000,
-        disconnectDeadlineMs: 15_000,
-        log: tell,
-      });
-      await new Promise<void>((stopped) => {
-        if (stop.aborted) stopped();
-        stop.addEventListener("abort", () => stopped());
-      });
-      await service.close();
-    },
+    options: { options: { openvpn: text, install: flag, remove: flag } },
+    run: ({ values }, around) =>
+      runService(
+        {
+          install: values.install === true,
+          remove: values.remove === true,
+          openVpnProgram: values.openvpn as string | undefined,
+        },
+        around,
+      ),
   },
 };
 

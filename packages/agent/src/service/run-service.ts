@@ -1,0 +1,94 @@
+import { join } from "node:path";
+import { AgentFailure, exitStatuses, failureOf } from "../failure.ts";
+import type { Account } from "../machine/account.ts";
+import { openAgentLog } from "../machine/agent-log.ts";
+import type { ServicePlaces } from "../machine/places.ts";
+import { ownPlatform } from "../machine/system.ts";
+import { openEventLog } from "../windows/event-log.ts";
+import { hostUnderServiceManager } from "../windows/service-host.ts";
+import { installService, removeService } from "../windows/service-install.ts";
+import { serve } from "./serve.ts";
+
+/** What the service finds around it. */
+export type ServiceSurroundings = {
+  account: Pick<Account, "isRoot">;
+  machine: ServicePlaces;
+  /** To whoever started it by hand. */
+  tell: (text: string) => void;
+  print: (text: string) => void;
+  stop: AbortSignal;
+};
+
+export type ServiceOptions = { install: boolean; remove: boolean; openVpnProgram: string | undefined };
+
+/** `sallyport-agent service`: serves until it is asked to stop, by whatever started it. */
+export async function runService(options: ServiceOptions, around: ServiceSurroundings): Promise<void> {
+  if (options.install && options.remove) throw new AgentFailure("usage", "Say --install or --remove.");
+  const onWindows = ownPlatform() === "win";
+  if (options.install || options.remove) {
+    if (!onWindows)
+      throw new AgentFailure(
+        "usage",
+        "--install and --remove are for Windows.",
+        "Here systemd or launchd starts the service: docs/agent.md has the file that it wants.",
+      );
+    mustBeRoot(around);
+    if (options.install) return await installService({ openVpnProgram: options.openVpnProgram }, around);
+    return await removeService(around);
+  }
+  if (onWindows && (await serveForServiceManager(options, around))) return;
+  const { tell, stop } = around;
+  const service = await start(options, around, tell);
+  await new Promise<void>((stopped) => {
+    if (stop.aborted) stopped();
+    stop.addEventListener("abort", () => stopped());
+  });
+  await service.close();
+}
+
+async function start(options: ServiceOptions, around: ServiceSurroundings, log: (text: string) => void) {
+  mustBeRoot(around);
+  const { machine } = around;
+  return await serve({
+    socketPath: machine.socket,
+    policyPath: machine.policy,
+    directory: machine.directory,
+    openVpnProgram: options.openVpnProgram,
+    connectDeadlineMs: 300_000,
+    disconnectDeadlineMs: 15_000,
+    log,
+  });
+}
+
+function mustBeRoot({ account }: ServiceSurroundings): void {
+  if (account.isRoot) return;
+  if (ownPlatform() === "win")
+    throw new AgentFailure(
+      "not-permitted",
+      "The service runs as an administrator.",
+      "Start it in a terminal that was opened with `Run as administrator`.",
+    );
+  throw new AgentFailure("not-permitted", "The service runs as root.", "Start it with sudo.");
+}
+
+/** False where Windows' service manager did not start us. There is no terminal then: it says what it says in a file. */
+async function serveForServiceManager(options: ServiceOptions, around: ServiceSurroundings): Promise<boolean> {
+  const log = openAgentLog(join(around.machine.directory, "service.log"));
+  const end = await hostUnderServiceManager(async () => {
+    const report = await openEventLog();
+    // It ends with the process, which services.exe then starts again.
+    process.on("uncaughtExceptionMonitor", (error) => report(error.stack ?? error.message));
+    return {
+      start: () => start(options, around, log.write),
+      onFailure: (error) => {
+        const { kind, message, next } = failureOf(error);
+        const text = next === undefined ? message : `${message} ${next}`;
+        log.write(text);
+        report(text);
+        return exitStatuses[kind];
+      },
+    };
+  });
+  await log.written();
+  return end !== undefined;
+}
