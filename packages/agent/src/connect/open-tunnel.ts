@@ -2,8 +2,8 @@ import { join } from "node:path";
 import { AgentFailure } from "../failure.ts";
 import type { Platform } from "../interpreter/machine.ts";
 import type { Account } from "../machine/account.ts";
-import { setNameServers } from "../machine/name-servers.ts";
 import type { Places } from "../machine/places.ts";
+import { nameServersOf } from "../machine/set-name-servers.ts";
 import { ownPlatform } from "../machine/system.ts";
 import { startOpenVpn } from "../openvpn/process.ts";
 import { type OpenVpnProcess, runSession } from "../openvpn/session.ts";
@@ -66,8 +66,7 @@ async function openOpenVpn(
     : await (service as ServiceClient).startOpenVpn({ profileText: profile.openvpn.text, peerInfo });
   const { host, port, protocol } = profile.openvpn.remotes[0] ?? { host: "", port: "", protocol: "" };
   const more = profile.openvpn.remotes.length > 1 ? ` and ${profile.openvpn.remotes.length - 1} more` : "";
-  const name = `sallyport.${process.pid}`;
-  let namesServers = false;
+  const nameServers = nameServersOf({ platform: ownPlatform(), name: `sallyport.${process.pid}`, log });
   const tunnel = await runSession({
     process: openvpn,
     answers,
@@ -75,17 +74,14 @@ async function openOpenVpn(
     serverName: `${host}:${port}/${protocol}${more}`,
     firstAnswerMs,
     onSignIn: request.onSignIn,
-    onNameServers: (servers) => {
-      // There openvpn sets them by itself.
-      if (ownPlatform() === "win") return;
-      if (!account.isRoot && servers.length > 0)
-        return log(`the server names name servers (${servers.join(", ")}), which were not set`);
-      namesServers ||= servers.length > 0;
-      if (namesServers) void setNameServers({ servers, name, log });
+    onNameServers: (pushed) => {
+      if (account.isRoot) void nameServers.set(pushed);
+      else if (pushed.servers.length > 0 && ownPlatform() !== "win")
+        log(`the server names name servers (${pushed.servers.join(", ")}), which were not set`);
     },
   });
   const ended = tunnel.ended.then(async (failure) => {
-    if (namesServers) await setNameServers({ servers: [], name, log });
+    await nameServers.close();
     return failure;
   });
   return { ended, stop: () => tunnel.stop().then(() => ended.then(() => undefined)) };

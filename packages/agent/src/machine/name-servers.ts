@@ -1,37 +1,21 @@
-import { execFile } from "node:child_process";
-import { existsSync } from "node:fs";
+import { isIP } from "node:net";
 
-const resolvconf = ["/usr/sbin/resolvconf", "/sbin/resolvconf", "/usr/bin/resolvconf"];
-const deadlineMs = 5_000;
+/** Name servers of a tunnel, and the domains that are tried behind a name without a dot. */
+export type NameServers = { servers: readonly string[]; search: readonly string[] };
 
-/**
- * Hands a tunnel's name servers to resolvconf, where the machine has one; an empty list takes them away again. A machine
- * without resolvconf keeps its own, and the log says so.
- */
-export async function setNameServers(options: {
-  servers: readonly string[];
-  /** The tunnel, as resolvconf calls it. */
-  name: string;
-  log: (text: string) => void;
-}): Promise<void> {
-  const { servers, name, log } = options;
-  const program = resolvconf.find((path) => existsSync(path));
-  if (program === undefined) {
-    if (servers.length > 0) log(`no resolvconf is installed: the name servers ${servers.join(", ")} were not set`);
-    return;
-  }
-  const args = servers.length === 0 ? ["-d", name] : ["-a", name];
-  await new Promise<void>((done) => {
-    const child = execFile(
-      program,
-      args,
-      { timeout: deadlineMs, env: { PATH: "/usr/sbin:/usr/bin:/sbin:/bin" } },
-      (error) => {
-        if (error) log(`resolvconf failed: ${error.message}`);
-        done();
-      },
-    );
-    child.stdin?.on("error", () => undefined);
-    child.stdin?.end(servers.map((server) => `nameserver ${server}\n`).join(""));
-  });
+/** One tunnel's, on this machine. Neither ever rejects: what cannot be done is logged. */
+export type NameServerSetting = {
+  /** In place of those that were set before; none are taken away. */
+  set(wanted: NameServers): Promise<void>;
+  /** The machine's own are asked again. */
+  close(): Promise<void>;
+};
+
+const domainForm = /^(?=.{1,253}$)[A-Za-z0-9_]([A-Za-z0-9_-]{0,62})(\.[A-Za-z0-9_][A-Za-z0-9_-]{0,62})*$/;
+
+/** What of these a system can be told. Servers name them, so each is looked at. */
+export function believableNameServers(given: NameServers): NameServers {
+  const search = given.search.map((domain) => domain.replace(/\.$/, "")).filter((domain) => domainForm.test(domain));
+  const servers = given.servers.filter((server) => isIP(server) !== 0 && !server.includes("%"));
+  return { servers: [...new Set(servers)].slice(0, 8), search: [...new Set(search)].slice(0, 16) };
 }

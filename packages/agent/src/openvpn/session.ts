@@ -1,6 +1,7 @@
 import { readTicketEcho } from "@sallyport/protocol";
 import { AgentFailure } from "../failure.ts";
 import { onOneLine } from "../fit-for-terminal.ts";
+import type { NameServers } from "../machine/name-servers.ts";
 import { quoteWord } from "../profile/words.ts";
 import type { Answers, Tunnel, TunnelEvents } from "../tunnel/tunnel.ts";
 import { Credentials } from "./credentials.ts";
@@ -25,8 +26,8 @@ export type SessionOptions = {
   serverName: string;
   /** A first connection that no server answers is given up after it. */
   firstAnswerMs: number;
-  /** Name servers that the server pushed. */
-  onNameServers: (servers: readonly string[]) => void;
+  /** That the server pushed; none, where it has none any more. */
+  onNameServers: (pushed: NameServers) => void;
   /** Where the person is to sign in. */
   onSignIn: (url: string) => void;
 };
@@ -262,8 +263,16 @@ function wordsForLoss(detail: string): string {
   return detail === "" ? "it was lost" : onOneLine(detail);
 }
 
-function nameServersIn(options: readonly string[]): string[] {
-  return options.flatMap((option) => /^dhcp-option DNS6? ([0-9A-Fa-f.:]+)$/.exec(option)?.[1] ?? []);
+/** In the older words of OpenVPN, and in those of 2.6 for servers that serve every name (openvpn(8), dhcp-option, dns). */
+export function nameServersIn(options: readonly string[]): NameServers {
+  const words = (form: RegExp) => options.flatMap((option) => form.exec(option)?.[1]?.split(" ") ?? []);
+  return {
+    servers: [
+      ...words(/^dhcp-option DNS6? (\S+)$/),
+      ...words(/^dns server -?\d+ address (.+)$/).map((address) => address.replace(/^\[(.*)\]$/, "$1")),
+    ],
+    search: [...words(/^dhcp-option (?:DOMAIN|DOMAIN-SEARCH) (\S+)$/), ...words(/^dns search-domains (.+)$/)],
+  };
 }
 
 function optionsError(lastWords: string): AgentFailure | undefined {

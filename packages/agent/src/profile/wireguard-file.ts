@@ -7,6 +7,8 @@ export type WireGuardProfile = {
   setconf: string;
   addresses: readonly string[];
   dns: readonly string[];
+  /** Domains among the DNS values: tried behind a name without a dot. */
+  search: readonly string[];
   mtu: number | undefined;
   /** `host:port` of the first peer that has one. */
   endpoint: string | undefined;
@@ -25,6 +27,7 @@ export function readWireGuardProfile(text: string): WireGuardProfile {
   const setconf: string[] = [];
   const addresses: string[] = [];
   const dns: string[] = [];
+  const search: string[] = [];
   const allowed: string[] = [];
   const leftOut: string[] = [];
   let section = "";
@@ -50,8 +53,10 @@ export function readWireGuardProfile(text: string): WireGuardProfile {
     const key = `${section}.${name.toLowerCase()}`;
     known.add(key);
     if (key === "interface.address") addresses.push(...checked(values, isNetwork, refuse));
-    else if (key === "interface.dns") dns.push(...values.filter((one) => isIP(one) !== 0));
-    else if (key === "interface.mtu") mtu = Number(checked([value], (one) => /^\d{3,5}$/.test(one), refuse)[0]);
+    else if (key === "interface.dns") {
+      dns.push(...values.filter((one) => isIP(one) !== 0));
+      search.push(...values.filter((one) => /^[\w-]{1,63}(\.[\w-]{1,63})*$/.test(one) && isIP(one) === 0));
+    } else if (key === "interface.mtu") mtu = Number(checked([value], (one) => /^\d{3,5}$/.test(one), refuse)[0]);
     else if (key === "interface.privatekey" || key === "peer.publickey" || key === "peer.presharedkey")
       setconf.push(`${name} = ${checked([value], (one) => keyForm.test(one), refuse)[0]}`);
     else if (key === "interface.listenport" || key === "peer.persistentkeepalive")
@@ -66,7 +71,7 @@ export function readWireGuardProfile(text: string): WireGuardProfile {
   }
   for (const needed of ["interface.privatekey", "interface.address", "peer.publickey", "peer.allowedips"])
     if (!known.has(needed)) throw faulty(`it has no ${needed.replace(".", ": ")}`);
-  return { setconf: `${setconf.join("\n")}\n`, addresses, dns, mtu, endpoint, allowed, leftOut };
+  return { setconf: `${setconf.join("\n")}\n`, addresses, dns, search, mtu, endpoint, allowed, leftOut };
 }
 
 function checked(

@@ -4,8 +4,8 @@ import { rm } from "node:fs/promises";
 import { join } from "node:path";
 import { setTimeout as wait } from "node:timers/promises";
 import { AgentFailure } from "../failure.ts";
-import { setNameServers } from "../machine/name-servers.ts";
 import { writeNewFile } from "../machine/private-directory.ts";
+import { nameServersOf } from "../machine/set-name-servers.ts";
 import type { WireGuardDevice, WireGuardStart } from "./device.ts";
 import { trafficIn } from "./dump.ts";
 import { nameInterface, sweepInterfaces } from "./made-interfaces.ts";
@@ -61,8 +61,9 @@ export async function bringUpOnLinux(options: WireGuardStart): Promise<WireGuard
       undo.push(() => runTool(ip, [six, "rule", "delete", "table", "main", "suppress_prefixlength", "0"]));
     }
     if (profile.dns.length > 0) {
-      await setNameServers({ servers: profile.dns, name, log });
-      undo.push(() => setNameServers({ servers: [], name, log }));
+      const nameServers = nameServersOf({ platform: "linux", name, log });
+      undo.push(() => nameServers.close());
+      await nameServers.set({ servers: profile.dns, search: profile.search });
     }
   } catch (error) {
     await takeDown();

@@ -4,7 +4,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterEach, beforeEach, expect, test } from "vitest";
 import { openBrowser } from "../../src/machine/browser.ts";
-import { runSession } from "../../src/openvpn/session.ts";
+import { nameServersIn, runSession } from "../../src/openvpn/session.ts";
 
 /** A management socket at which a test says what openvpn would. */
 let directory: string;
@@ -64,4 +64,17 @@ test("a server that wants the person to sign in elsewhere has the browser opened
   expect(told).toContain("Sign in with your browser: https://idp.example.org/login?a=1&b=$(id);2");
   exited.resolve("");
   await tunnel.ended;
+});
+
+test.each([
+  [["dhcp-option DNS 10.0.0.53", "dhcp-option DNS6 fd42::53", "route 10.0.0.0"], ["10.0.0.53", "fd42::53"], []],
+  [["dhcp-option DOMAIN corp.example", "dhcp-option DOMAIN-SEARCH lab.example"], [], ["corp.example", "lab.example"]],
+  [
+    ["dns server 1 address 10.0.0.53 [fd42::53]", "dns search-domains corp.example lab.example"],
+    ["10.0.0.53", "fd42::53"],
+    ["corp.example", "lab.example"],
+  ],
+  [["dhcp-option DNS 10.0.0.53 x", "dhcp-option WINS 10.0.0.1"], [], []],
+])("of what a server pushes, %j, the name servers are %j and the domains %j", (options, servers, search) => {
+  expect(nameServersIn(options)).toEqual({ servers, search });
 });

@@ -8,7 +8,7 @@ const file = (interfaceLines = "", peerLines = "") =>
 test("keys go to wg, addresses and name servers to the system", () => {
   const read = readWireGuardProfile(file("DNS = 10.43.0.1, search.example\nMTU = 1380", "PersistentKeepalive = 25"));
   expect(read).toMatchObject({
-    ...{ addresses: ["10.43.0.2/32", "fd43:1::2/128"], dns: ["10.43.0.1"], mtu: 1380 },
+    ...{ addresses: ["10.43.0.2/32", "fd43:1::2/128"], dns: ["10.43.0.1"], search: ["search.example"], mtu: 1380 },
     ...{ endpoint: "vpn.example.org:51820", allowed: ["10.99.0.0/16"], leftOut: [] },
   });
   expect(read.setconf).toBe(

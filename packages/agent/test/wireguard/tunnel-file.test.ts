@@ -8,7 +8,7 @@ const key = `${"A".repeat(43)}=`;
 test("programs that do everything themselves get what was read of a client config, and no line that runs a program", () => {
   const given = `[interface]\r\nPrivateKey = ${key}\r\nPostUp = calc.exe\r\nAddress = 10.43.0.2/32, fd43::2/128\r\nDNS = 10.43.0.1, example.org\r\nMTU = 1380\r\nTable = off\r\n[Peer]\r\nPublicKey = ${key} # PostUp = x\r\nAllowedIPs = 0.0.0.0/0\r\nEndpoint = vpn.example.org:51820\r\n`;
   expect(tunnelFileOf(readWireGuardProfile(given))).toBe(
-    `[Interface]\nAddress = 10.43.0.2/32, fd43::2/128\nDNS = 10.43.0.1\nMTU = 1380\nPrivateKey = ${key}\n[Peer]\nPublicKey = ${key}\nAllowedIPs = 0.0.0.0/0\nEndpoint = vpn.example.org:51820\n`,
+    `[Interface]\nAddress = 10.43.0.2/32, fd43::2/128\nDNS = 10.43.0.1, example.org\nMTU = 1380\nPrivateKey = ${key}\n[Peer]\nPublicKey = ${key}\nAllowedIPs = 0.0.0.0/0\nEndpoint = vpn.example.org:51820\n`,
   );
 });
 
