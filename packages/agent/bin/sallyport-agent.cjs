@@ -8,6 +8,7 @@ const { dirname, join } = require("node:path");
 const { pathToFileURL } = require("node:url");
 
 const neededMajor = 24;
+const onWindows = process.platform === "win32";
 const source = join(__dirname, "../src/main.ts");
 // In a checkout what is packed may be older than the source.
 const program = existsSync(source) ? source : join(__dirname, "../dist/installed.js");
@@ -19,17 +20,20 @@ if (Number(process.versions.node.split(".")[0]) >= neededMajor) {
   if (node === undefined) {
     process.stderr.write(
       `sallyport-agent needs Node ${neededMajor}, and this is ${process.versions.node}.\n` +
-        "Install that, or let npm's package `node`, which the agent came with, run its install script: npm rebuild node\n",
+        "Install that. Or, where npm's package `node` came with the agent and was not let, have it run its install script:\n" +
+        "npm rebuild node\n",
     );
     process.exitCode = 7;
   } else run(node);
 }
 
-/** Of the package node; undefined where npm was not allowed to run its install script. */
+/** Of the package node; undefined where npm was not allowed to run its install script, or has none for this machine. */
 function installedNode() {
   try {
     const directory = dirname(require.resolve("node/package.json"));
-    return ["bin/node", "bin/node.exe"].map((name) => join(directory, name)).find((path) => existsSync(path));
+    // On Windows it has both, and the one is not the program but empty.
+    const path = join(directory, onWindows ? "bin/node.exe" : "bin/node");
+    return existsSync(path) ? path : undefined;
   } catch {
     return undefined;
   }
@@ -38,9 +42,9 @@ function installedNode() {
 /** @param {string} node */
 function run(node) {
   const child = spawn(node, [program, ...process.argv.slice(2)], { stdio: "inherit" });
-  // A terminal sends Ctrl-C to both; what is sent to this process alone is passed on.
+  // A terminal sends Ctrl-C to both, and that of Windows that it is closed; what is sent to this process alone is passed on.
   process.on("SIGINT", () => undefined);
-  for (const signal of ["SIGTERM", "SIGHUP"]) process.on(signal, () => child.kill(signal));
+  for (const signal of ["SIGTERM", "SIGHUP"]) process.on(signal, () => onWindows || child.kill(signal));
   child.on("error", (error) => {
     process.stderr.write(`sallyport-agent: ${node} cannot be started: ${error.message}\n`);
     process.exitCode = 7;
