@@ -1,7 +1,7 @@
-import { AgentFailure } from "../failure.ts";
 import { ownPlatform } from "../machine/system.ts";
 import type { WireGuardDevice, WireGuardStart } from "./device.ts";
 import { bringUpOnLinux } from "./linux-device.ts";
+import { bringUpOnMac } from "./mac-device.ts";
 import { bringUpOnWindows } from "./windows-device.ts";
 
 /**
@@ -10,6 +10,6 @@ import { bringUpOnWindows } from "./windows-device.ts";
  */
 export async function bringUpWireGuard(start: WireGuardStart): Promise<WireGuardDevice> {
   if (ownPlatform() === "win") return await bringUpOnWindows(start);
-  if (ownPlatform() === "linux") return await bringUpOnLinux(start);
-  throw new AgentFailure("failed", "The agent cannot bring WireGuard up on this system yet.");
+  if (ownPlatform() === "mac") return await bringUpOnMac(start);
+  return await bringUpOnLinux(start);
 }
