@@ -3,12 +3,15 @@ import { constants } from "node:fs";
 import { lstat, mkdir, open, rename, rm } from "node:fs/promises";
 import { dirname, join } from "node:path";
 import { AgentFailure } from "../failure.ts";
+import { faultOfDirectory, faultOfOpenFile, makeOwnDirectory } from "../windows/private-files.ts";
+import { ownPlatform } from "./system.ts";
 
 /**
  * Makes a directory that only this account can enter, and its parents. Guaranteed when it resolves: it is no link, it
  * belongs to this account (or root, on the way there), and nobody else can write into it or replace it.
  */
 export async function makePrivateDirectory(path: string): Promise<void> {
+  if (ownPlatform() === "win") return await makeOnWindows(path, "reach");
   await mkdir(path, { recursive: true, mode: 0o700 });
   const own = process.getuid?.();
   if (own === undefined) return;
@@ -29,10 +32,18 @@ export async function makePrivateDirectory(path: string): Promise<void> {
 
 /** A directory that everybody may read, and only this account write to. */
 export async function makeRootDirectory(path: string): Promise<void> {
+  // Nobody else needs to read there.
+  if (ownPlatform() === "win") return await makeOnWindows(path, "change");
   await mkdir(path, { recursive: true, mode: 0o755 });
   const facts = await lstat(path);
   if (!facts.isDirectory() || facts.uid !== process.getuid?.() || (facts.mode & 0o022) !== 0)
     throw unsafe(path, "others than this account can write to it");
+}
+
+async function makeOnWindows(path: string, forbidden: "reach" | "change"): Promise<void> {
+  await makeOwnDirectory(path);
+  const fault = await faultOfDirectory(path, forbidden);
+  if (fault !== undefined) throw unsafe(path, fault);
 }
 
 function unsafe(path: string, why: string): AgentFailure {
@@ -74,11 +85,17 @@ export async function readOwnFile(
   try {
     await using file = await open(path, constants.O_RDONLY | constants.O_NOFOLLOW | constants.O_NONBLOCK);
     const facts = await file.stat();
-    if (!facts.isFile() || facts.uid !== terms.uid || (facts.mode & 0o022) !== 0)
+    const fault =
+      ownPlatform() === "win"
+        ? await faultOfOpenFile(path, file.fd)
+        : facts.uid === terms.uid && (facts.mode & 0o022) === 0
+          ? undefined
+          : "its owner or mode is wrong";
+    if (!facts.isFile() || fault !== undefined)
       throw new AgentFailure(
         "failed",
-        `${path} may have been written by somebody else.`,
-        "Look at it, then delete it or mend its owner and mode.",
+        `${path} may have been written by somebody else${fault === undefined ? "" : `: ${fault}`}.`,
+        "Look at it, then delete it or mend its owner and rights.",
       );
     if (facts.size > terms.mostBytes) throw new AgentFailure("failed", `${path} is too long to be what it should be.`);
     return await file.readFile("utf8");

@@ -93,8 +93,14 @@ export function checkForOwner(
   return { refused };
 }
 
-/** Undefined: it may run. */
+/** Undefined: it may run. `server` is what the owner knew when the bundle came; what counts is what they say of it now. */
 export function whyNot(policy: Policy, server: PolicyServer, script: ClientScript): string | undefined {
-  if (policy.administratorScripts === "trust" || server.scripts.includes(script.sha256)) return undefined;
+  const { serverId, publicKeys } = server;
+  const present = policy.servers.find(
+    (one) => one.serverId === serverId && one.publicKeys.some((key) => publicKeys.includes(key)),
+  );
+  if (policy.administratorScripts === "never" || present === undefined)
+    return "the machine's owner does not allow it any more";
+  if (policy.administratorScripts === "trust" || present.scripts.includes(script.sha256)) return undefined;
   return "the machine's owner has not allowed it yet: `sudo sallyport-agent trust --administrator` shows it";
 }

@@ -183,6 +183,24 @@ describe("administrator scripts", () => {
     one.close();
   });
 
+  test.each([
+    ["the script is revoked", { administratorScripts: "ask", servers: [server] }],
+    ["the server is revoked", { administratorScripts: "trust", servers: [] }],
+    ["the server's key is another", { servers: [{ ...server, publicKeys: [newSigningKey().publicKey] }] }],
+    ["no scripts are to run", { administratorScripts: "never" }],
+  ] as [string, Partial<Policy>][])("do not run on disconnect when meanwhile %s", async (_title, changes) => {
+    const scripts = [adminScript().sha256, adminScript("disconnect").sha256];
+    await allow({ administratorScripts: "ask", servers: [{ ...server, scripts }] });
+    const one = await client();
+    const nonce = await one.scripts.nonce();
+    await one.scripts.take({ text: bundleText(nonce), ticket, nonce });
+    expect(await one.scripts.run("connect", facts)).toMatchObject([{ outcome: "ran" }]);
+    await allow(changes);
+    expect(await one.scripts.run("disconnect", facts)).toMatchObject([{ outcome: "refused" }]);
+    expect(await recorded()).not.toContain("disconnect");
+    one.close();
+  });
+
   test("a policy that others can write to allows nothing", async () => {
     await allow({});
     await chmod(join(directory, "policy.json"), 0o666);
