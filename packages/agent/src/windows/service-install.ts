@@ -7,7 +7,7 @@ import { eventSource } from "./event-log.ts";
 import { type Forbidden, whoElse } from "./judge-descriptor.ts";
 import { windowsSecurity } from "./security.ts";
 import { wellKnown } from "./security-identifier.ts";
-import { windowsServiceManager } from "./service-manager.ts";
+import { windowsServiceList } from "./service-list.ts";
 import { systemLibraries, WindowsError } from "./system-libraries.ts";
 
 type InstallSurroundings = { machine: { directory: string }; print: (text: string) => void };
@@ -25,13 +25,13 @@ export async function installService(
   const more = options.openVpnProgram === undefined ? [] : [await realpath(resolve(options.openVpnProgram))];
   for (const path of [...words, ...more]) await mustBeAdministratorsAlone(path);
   words.push("service", ...more.flatMap((path) => ["--openvpn", path]));
-  const manager = await windowsServiceManager();
+  const list = await windowsServiceList();
   // A running one would go on as what it was.
-  await manager.stop();
-  manager.put(serviceCommandLine(words));
+  await list.stop();
+  list.put(serviceCommandLine(words));
   await nameEvents();
-  await manager.start();
-  const { state, exitCode } = manager.state() ?? { state: "stopped", exitCode: 0 };
+  await list.start();
+  const { state, exitCode } = list.state() ?? { state: "stopped", exitCode: 0 };
   if (state !== "running")
     throw new AgentFailure(
       "failed",
@@ -44,10 +44,10 @@ export async function installService(
 }
 
 export async function removeService({ machine, print }: InstallSurroundings): Promise<void> {
-  const manager = await windowsServiceManager();
-  if (manager.state() === undefined) throw new AgentFailure("failed", "There is no service to remove.");
-  await manager.stop();
-  manager.remove();
+  const list = await windowsServiceList();
+  if (list.state() === undefined) throw new AgentFailure("failed", "There is no service to remove.");
+  await list.stop();
+  list.remove();
   await forgetEvents();
   print(
     `The service is gone. What you allowed is still in ${machine.directory}; delete it if it is not wanted any more.\n`,

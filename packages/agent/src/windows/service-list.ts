@@ -12,7 +12,7 @@ export type ServiceState = {
 };
 
 /** Windows' list of services, as far as it is about ours. Each throws WindowsError where Windows says no. */
-export type ServiceManager = {
+export type ServiceList = {
   /** Puts it into the list or changes what is there: started with the machine, as SYSTEM, and again when it failed. */
   put(commandLine: string): void;
   start(): Promise<void>;
@@ -52,7 +52,7 @@ const ERROR_SERVICE_MARKED_FOR_DELETE = 1072;
 const startDeadlineMs = 60_000;
 const stopDeadlineMs = 60_000;
 
-export async function windowsServiceManager(): Promise<ServiceManager> {
+export async function windowsServiceList(): Promise<ServiceList> {
   const libraries = await systemLibraries();
   const { koffi, lastError } = libraries;
   const calls = declare(libraries);
@@ -87,7 +87,7 @@ export async function windowsServiceManager(): Promise<ServiceManager> {
     if (!welcome.includes(failure.code)) throw failure;
   };
   const common = [SERVICE_WIN32_OWN_PROCESS, SERVICE_AUTO_START, SERVICE_ERROR_NORMAL] as const;
-  const state: ServiceManager["state"] = () =>
+  const state: ServiceList["state"] = () =>
     withService((service) => {
       const status = Buffer.alloc(28);
       check(calls.query(service, status), "QueryServiceStatus");
