@@ -68,6 +68,22 @@ export class AttemptQueue {
     }
   }
 
+  /**
+   * Changes the record of an attempt that cannot be written now. False where it does not wait: then it is written, or was
+   * lost.
+   */
+  async amend(id: string, change: (record: string) => string): Promise<boolean> {
+    await this.flush().catch(() => undefined);
+    // What is on its way to the database must not change, nor may what has arrived there.
+    while (this.#writing !== undefined) await this.#writing.catch(() => undefined);
+    const row = this.#waiting.find((one) => one.id === id);
+    if (row === undefined) return false;
+    const before = row.record.length;
+    row.record = change(row.record);
+    this.#characters += row.record.length - before;
+    return true;
+  }
+
   /** Writes what waits; what cannot be written now is lost. */
   async close(): Promise<void> {
     this.#closed = true;

@@ -48,14 +48,11 @@ export function attemptRows({ query, transaction }: Database): AttemptRows {
         )
         .execute(),
 
-    refusedAfterwards: (id, { code, reason, clientReason }) =>
+    refusedAfterwards: (id, refusal) =>
       transaction(async (trx) => {
         const row = await trx.selectFrom("attempts").select("record").where("id", "=", id).executeTakeFirst();
         if (row === undefined) return false;
-        const attempt: AttemptRecord = JSON.parse(row.record);
-        const refused: TraceEntry = { ...nothingTold, step: "admit", outcome: "denied", detail: reason };
-        const trace = [...attempt.trace, refused];
-        const record = JSON.stringify({ ...attempt, outcome: "deny", code, reason, clientReason, trace });
+        const record = refusedRecord(row.record, refusal);
         await trx.updateTable("attempts").set({ record }).where("id", "=", id).execute();
         return true;
       }),
@@ -111,7 +108,7 @@ export function attemptStore(
     },
 
     async refusedAfterwards(id, refusal) {
-      await queue.flush();
+      if (await queue.amend(id, (record) => refusedRecord(record, refusal))) return true;
       return database.refusedAfterwards(id, refusal);
     },
 
@@ -123,6 +120,20 @@ export function attemptStore(
 
     prune: (before) => inSteps(() => database.prune(before)),
   };
+}
+
+function refusedRecord(record: string, refusal: Parameters<AttemptStore["refusedAfterwards"]>[1]): string {
+  const attempt: AttemptRecord = JSON.parse(record);
+  const refused: TraceEntry = { ...nothingTold, step: "admit", outcome: "denied", detail: refusal.reason };
+  const { code, reason, clientReason } = refusal;
+  return JSON.stringify({
+    ...attempt,
+    outcome: "deny",
+    code,
+    reason,
+    clientReason,
+    trace: [...attempt.trace, refused],
+  });
 }
 
 const nothingTold = { durationMs: 0, printed: null, traceback: null, changes: null };

@@ -71,6 +71,22 @@ describe("recorded attempts", () => {
     await queue.close();
   });
 
+  test("that wait through an outage can be amended, and are written as they are then", async () => {
+    const database = aDatabase();
+    const queue = new AttemptQueue(database.write, { batchMs: 3_600_000 });
+    const [waiting, other] = [anAttempt(), anAttempt()];
+    const amended = (id: string) => queue.amend(id, (record) => record.replace(/}$/, ',"amended":true}'));
+    queue.add(waiting);
+    database.failure = outage();
+    expect(await amended(waiting.id)).toBe(true);
+    database.failure = undefined;
+    queue.add(other);
+    expect(await amended(other.id)).toBe(false);
+    const records = database.written.flat().map(({ record }) => JSON.parse(record));
+    expect(records).toEqual([{ ...waiting, amended: true }, other]);
+    await queue.close();
+  });
+
   test("beyond what may wait are lost, and that is reported", async () => {
     const database = aDatabase();
     const losses: AttemptLoss[] = [];

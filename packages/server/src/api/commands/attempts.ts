@@ -18,9 +18,9 @@ export type AttemptExplained = AttemptRecord & {
 /** Among so many of a user's connections since the attempt the one that it became is looked for. */
 const mostLookedAt = 1000;
 
-/** Recorded attempts. The newest are written in batches, so that each command waits for those first. */
+/** Recorded attempts, also those that wait to be written because the database cannot be. */
 export function attemptCommands(deps: {
-  attempts: Pick<AttemptStore, "flush" | "get" | "list" | "endingIn">;
+  attempts: Pick<AttemptStore, "get" | "list" | "endingIn">;
   ledger: Pick<Ledger, "list">;
 }): CommandTable {
   const { attempts, ledger } = deps;
@@ -34,7 +34,6 @@ export function attemptCommands(deps: {
       summary: "Attempts, newest first.",
       input: z.strictObject({ userId: name.optional(), since: time.optional(), limit: limit(100) }),
       run: async (filter): Promise<AttemptRecord[]> => {
-        await attempts.flush();
         return (await attempts.list(filter)).map(masked);
       },
     }),
@@ -42,7 +41,6 @@ export function attemptCommands(deps: {
       summary: "One attempt with its trace and what its code means.",
       input: z.strictObject({ id }),
       run: async (input): Promise<AttemptExplained> => {
-        await attempts.flush();
         const found = await attempts.get(input.id);
         if (!found) throw new SallyportError("not-found", `there is no attempt ${JSON.stringify(input.id)}`);
         return await explained(found);
@@ -56,7 +54,6 @@ export function attemptCommands(deps: {
         if (endings === undefined) {
           throw new SallyportError("invalid-input", `${JSON.stringify(code)} is no code: six letters and digits`);
         }
-        await attempts.flush();
         const [found] = await attempts.endingIn(endings);
         if (!found) throw new SallyportError("not-found", `no attempt with the code ${code} is recorded`);
         return await explained(found);
@@ -66,7 +63,6 @@ export function attemptCommands(deps: {
       summary: "A user's newest attempt, like attempt-show.",
       input: z.strictObject({ userId: name }),
       run: async ({ userId }): Promise<AttemptExplained> => {
-        await attempts.flush();
         const [found] = await attempts.list({ userId, limit: 1 });
         if (!found)
           throw new SallyportError(

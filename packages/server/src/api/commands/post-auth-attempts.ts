@@ -16,16 +16,12 @@ const file = z.strictObject({
 });
 
 /** Post-auth scripts and what was recorded of real attempts. */
-export function postAuthAttemptCommands(deps: {
-  attempts: Pick<AttemptStore, "flush" | "get">;
-  replay: Replay;
-}): CommandTable {
+export function postAuthAttemptCommands(deps: { attempts: Pick<AttemptStore, "get">; replay: Replay }): CommandTable {
   return {
     "post-auth-record": command({
       summary: "A case made of a real attempt, without its secrets.",
       input: z.strictObject({ id }),
       run: async (input): Promise<RecordedCase> => {
-        await deps.attempts.flush();
         const attempt = await deps.attempts.get(input.id);
         if (!attempt) throw new SallyportError("not-found", `there is no attempt ${JSON.stringify(input.id)}`);
         return recordCase(attempt);
