@@ -23,7 +23,12 @@ const path = join(directory, "bare.sh");
 await writeFile(path, one.text, { mode: 0o700 });
 
 const connection = { ipFour: "10.42.0.2", ipSix: undefined, userId: "alice", profileId: "office", server: "vpn" };
-const common = { account: ownAccount(), python: "auto", platform: "linux", base: join(directory, "scripts") } as const;
+const common = {
+  account: await ownAccount(),
+  python: "auto",
+  platform: "linux",
+  base: join(directory, "scripts"),
+} as const;
 const consent = { serverId: server.config.serverId, publicKeys: server.config.publicKeys, name: "vpn" };
 
 /** Milliseconds until the script signals; resolves when `work` is done too. */

@@ -1,3 +1,4 @@
+import { win32 } from "node:path";
 import { parseArgs } from "node:util";
 import { AgentFailure, exitStatuses, failureOf } from "../failure.ts";
 import { onLines, onOneLine } from "../fit-for-terminal.ts";
@@ -41,7 +42,7 @@ export async function runAgent(argv: readonly string[], environment: NodeJS.Proc
     const command = Object.hasOwn(commands, name) ? commands[name] : undefined;
     if (command === undefined)
       throw new AgentFailure("usage", `There is no command ${onOneLine(name)}.`, "See sallyport-agent --help.");
-    const account = ownAccount();
+    const account = await ownAccount();
     const around: Surroundings = {
       account,
       places: placesOf(account, environment, ownPlatform()),
@@ -65,9 +66,15 @@ export async function runAgent(argv: readonly string[], environment: NodeJS.Proc
   }
 }
 
-/** Tests put the machine's own files elsewhere; the service itself is told on its command line. */
+/** Tests put the machine's own files elsewhere; a service is started by its owner, in an environment of theirs. */
 function machineOf(environment: NodeJS.ProcessEnv): { policy: string; socket: string; directory: string } {
   const other = environment.SALLYPORT_AGENT_SERVICE;
+  if (ownPlatform() === "win" && other !== undefined && win32.isAbsolute(other))
+    return {
+      policy: win32.join(other, "policy.json"),
+      socket: `\\\\.\\pipe\\sallyport-agent-${win32.basename(other)}`,
+      directory: win32.join(other, "state"),
+    };
   return other?.startsWith("/")
     ? { policy: `${other}/policy.json`, socket: `${other}/run/service.sock`, directory: `${other}/state` }
     : servicePlaces(ownPlatform(), environment);

@@ -4,7 +4,8 @@ import { type ClientScript, readAgentConfig } from "@sallyport/protocol";
 import { describe, hashForm } from "../consent/decide.ts";
 import { AgentFailure } from "../failure.ts";
 import { onOneLine } from "../fit-for-terminal.ts";
-import { accountExists } from "../machine/account-name.ts";
+import { accountNamed } from "../machine/account-name.ts";
+import { rootWords } from "../machine/as-root.ts";
 import { makeRootDirectory, replaceFile } from "../machine/private-directory.ts";
 import { ownPlatform } from "../machine/system.ts";
 import { type Policy, readPolicy } from "../service/policy.ts";
@@ -23,7 +24,7 @@ export async function administratorTrust(
   { account, machine, print, tell }: Surroundings,
 ): Promise<void> {
   if (!account.isRoot)
-    throw new AgentFailure("not-permitted", "These are for the machine's owner to give.", "Use sudo.");
+    throw new AgentFailure("not-permitted", "These are for the machine's owner to give.", rootWords().become);
   if (values.server !== undefined)
     throw new AgentFailure("usage", "--server is a user's.", "The owner's is --add FILE, and --mode trust.");
   let policy = await readPolicy(machine.policy);
@@ -46,7 +47,7 @@ export async function administratorTrust(
 }
 
 function wordsFor({ administratorScripts, tunnels, servers, programsOf = [] }: Policy, asked: Asked): string {
-  const who = tunnels === "everybody" ? "everybody" : tunnels.join(", ") || "nobody but root";
+  const who = tunnels === "everybody" ? "everybody" : tunnels.join(", ") || `nobody but ${rootWords().root}`;
   const programs = programsOf.length === 0 ? "" : `root runs programs of  ${programsOf.join(", ")}\n`;
   return [
     `administrator scripts  ${administratorScripts}\ntunnels                ${who}\n${programs}`,
@@ -136,11 +137,13 @@ const change: Readonly<
 };
 
 async function accountsIn(names: string, more: string): Promise<string[]> {
-  const accounts = names.split(",").filter((name) => name !== "");
-  for (const name of accounts) {
-    if (await accountExists(name)) continue;
+  const accounts: string[] = [];
+  for (const name of names.split(",").filter((one) => one !== "")) {
+    const known = await accountNamed(name);
     const next = `Name accounts, with commas between them${more}.`;
-    throw new AgentFailure("usage", `There is no account ${onOneLine(name)} on this machine.`, next);
+    if (known === undefined)
+      throw new AgentFailure("usage", `There is no account ${onOneLine(name)} on this machine.`, next);
+    accounts.push(known);
   }
   return accounts;
 }

@@ -7,6 +7,7 @@ import { onOneLine } from "../fit-for-terminal.ts";
 import type { PythonChoice } from "../interpreter/machine.ts";
 import type { Account } from "../machine/account.ts";
 import { openAgentLog } from "../machine/agent-log.ts";
+import { rootWords } from "../machine/as-root.ts";
 import { openBrowser } from "../machine/browser.ts";
 import { deviceAddress } from "../machine/device.ts";
 import { peerInfo } from "../machine/peer-info.ts";
@@ -191,7 +192,7 @@ function openScripts(needs: {
     disconnectDeadlineMs,
     userScriptsRefused:
       account.isRoot && !options.allowRoot
-        ? "the agent runs as root, and scripts for users would too: say --allow-root, or start it as yourself"
+        ? `the agent runs as ${rootWords().root}, and scripts for users would too: say --allow-root, or start it as yourself`
         : undefined,
     decide: (script, fetched, signal) =>
       decide(script, fetched, {

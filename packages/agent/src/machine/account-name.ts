@@ -1,4 +1,6 @@
 import { execFile } from "node:child_process";
+import { windowsAccounts } from "../windows/accounts.ts";
+import { ownPlatform } from "./system.ts";
 
 const deadlineMs = 5_000;
 
@@ -13,7 +15,19 @@ export async function accountName(uid: number): Promise<string | undefined> {
 }
 
 export async function accountExists(name: string): Promise<boolean> {
-  return name !== "" && (await id("-un", name)) === name;
+  return (await accountNamed(name)) !== undefined;
+}
+
+/** An account's name as this system itself has it; undefined where there is none. */
+export async function accountNamed(name: string): Promise<string | undefined> {
+  if (name === "") return undefined;
+  if (ownPlatform() === "win") return await (await windowsAccounts()).named(name);
+  return (await id("-un", name)) === name ? name : undefined;
+}
+
+/** Windows does not look at capital letters. */
+export function sameAccountName(one: string, other: string): boolean {
+  return ownPlatform() === "win" ? one.toLowerCase() === other.toLowerCase() : one === other;
 }
 
 /** Undefined where there is no account of that name. */

@@ -2,7 +2,7 @@ import { randomBytes } from "node:crypto";
 import { networkInterfaces } from "node:os";
 import { join } from "node:path";
 import { type ClientScript, mostOutputBytes, type ScriptEvent, type ScriptReport } from "@sallyport/protocol";
-import { type Account, ownAccount } from "../machine/account.ts";
+import { ownAccount } from "../machine/account.ts";
 import { makePrivateDirectory, replaceFile } from "../machine/private-directory.ts";
 import { ownPlatform } from "../machine/system.ts";
 import { refusalOf, reportOf } from "../scripts/report.ts";
@@ -42,7 +42,6 @@ const closeMs = 20_000;
 
 export function openAdministratorScripts(terms: AdministratorTerms): AdministratorScripts {
   const { policyPath, directory, log, now = Date.now } = terms;
-  const account: Account = ownAccount();
   let awaited: { nonce: string; until: number } | undefined;
   let owners: OwnersBundle | undefined;
   let ran: "nothing" | "connect" | "disconnect" = "nothing";
@@ -66,7 +65,7 @@ export function openAdministratorScripts(terms: AdministratorTerms): Administrat
         ...{ ipFour: facts.ipFour, ipSix: facts.ipSix, reconnects: facts.reconnects, graceful: facts.graceful },
         ...{ userId: bundle.userId, profileId: bundle.profileId, server: server.name },
       },
-      account,
+      account: await ownAccount(),
       session: undefined,
       stdin: bundle.stdin,
       deadlineMs: script.event === "connect" ? terms.connectDeadlineMs : terms.disconnectDeadlineMs,

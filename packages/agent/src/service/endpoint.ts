@@ -3,24 +3,19 @@ import { createConnection, createServer, type Socket } from "node:net";
 import { dirname } from "node:path";
 import { accountName } from "../machine/account-name.ts";
 import { makeRootDirectory } from "../machine/private-directory.ts";
+import { ownPlatform } from "../machine/system.ts";
+import type { Endpoint, OnAgent } from "./peer.ts";
 import { peerCredentialsReader } from "./peer-credentials.ts";
+import { connectToServicePipe, listenForAgentsAtPipe } from "./pipe-endpoint.ts";
 
-/** Who is at the other end of a connection, as the system knows it and not as it says of itself. */
-export type Peer = {
-  /** The same for each connection of one account. */
-  id: string;
-  /** Its name, as the policy has it; undefined where the account has none. */
-  name(): Promise<string | undefined>;
-};
+/** Where agents and the privileged service meet: a unix socket, on Windows a named pipe. */
+export async function listenForAgents(path: string, log: (text: string) => void, onAgent: OnAgent): Promise<Endpoint> {
+  return ownPlatform() === "win"
+    ? await listenForAgentsAtPipe(path, log, onAgent)
+    : await listenForAgentsAtSocket(path, onAgent);
+}
 
-export type Endpoint = { close(): Promise<void> };
-
-/** Where agents and the privileged service meet: a unix socket. */
-export async function listenForAgents(
-  path: string,
-  /** Without a peer: nobody knows who it is. */
-  onAgent: (socket: Socket, peer: Peer | undefined) => void,
-): Promise<Endpoint> {
+async function listenForAgentsAtSocket(path: string, onAgent: OnAgent): Promise<Endpoint> {
   const credentialsOf = await peerCredentialsReader();
   // Others come through, and cannot put a socket of theirs in the place of ours.
   await makeRootDirectory(dirname(path));
@@ -42,8 +37,12 @@ export async function listenForAgents(
   };
 }
 
-/** Undefined where no service listens there. */
+/**
+ * Undefined where no service listens there.
+ * @throws AgentFailure where somebody else does
+ */
 export async function connectToService(path: string): Promise<Socket | undefined> {
+  if (ownPlatform() === "win") return await connectToServicePipe(path);
   return await new Promise((resolve) => {
     const opened = createConnection({ path });
     opened.once("connect", () => resolve(opened));

@@ -1,8 +1,9 @@
 import { type Bundle, type ClientScript, verifyBundle } from "@sallyport/protocol";
 import { AgentFailure } from "../failure.ts";
+import { asRoot } from "../machine/as-root.ts";
 import { readOwnFile } from "../machine/private-directory.ts";
 
-/** What the machine's owner allows, in a file that only root may write. */
+/** What the machine's owner allows, in a file that only root may write: on Windows, administrators and the system. */
 export type Policy = {
   /** Who may have the service bring tunnels up: account names, or everybody. */
   tunnels: readonly string[] | "everybody";
@@ -23,7 +24,7 @@ export type PolicyServer = {
 };
 
 /** What the owner says to change it. */
-const theirs = "they would: sudo sallyport-agent trust --administrator";
+const theirs = (options: string) => `they would: ${asRoot(`sallyport-agent trust --administrator ${options}`)}`;
 
 /** Without a policy nothing is allowed. */
 export const nothingAllowed: Policy = { tunnels: [], administratorScripts: "never", servers: [] };
@@ -83,8 +84,8 @@ export function checkForOwner(
   offered: { text: string; ticket: string; nonce: string },
 ): OwnersBundle | { refused: string } {
   if (policy.administratorScripts === "never")
-    return { refused: `the machine's owner allows no administrator scripts; ${theirs} --mode ask` };
-  let refused = `the machine's owner trusts no server; ${theirs} --add FILE`;
+    return { refused: `the machine's owner allows no administrator scripts; ${theirs("--mode ask")}` };
+  let refused = `the machine's owner trusts no server; ${theirs("--add FILE")}`;
   for (const server of policy.servers) {
     const checked = verifyBundle(offered.text, { ...server, ticket: offered.ticket, nonce: offered.nonce });
     if ("bundle" in checked) return { bundle: checked.bundle, server };
@@ -102,5 +103,5 @@ export function whyNot(policy: Policy, server: PolicyServer, script: ClientScrip
   if (policy.administratorScripts === "never" || present === undefined)
     return "the machine's owner does not allow it any more";
   if (policy.administratorScripts === "trust" || present.scripts.includes(script.sha256)) return undefined;
-  return "the machine's owner has not allowed it yet: `sudo sallyport-agent trust --administrator` shows it";
+  return `the machine's owner has not allowed it yet: ${asRoot("sallyport-agent trust --administrator")} shows it`;
 }

@@ -3,8 +3,9 @@ import { dirname, join } from "node:path";
 import { failureOf } from "../failure.ts";
 import { makePrivateDirectory } from "../machine/private-directory.ts";
 import { sweepScriptDirectories } from "../scripts/script-directory.ts";
-import { listenForAgents, type Peer } from "./endpoint.ts";
+import { listenForAgents } from "./endpoint.ts";
 import { readLines } from "./lines.ts";
+import type { Peer } from "./peer.ts";
 import { mostRequestBytes, readRequest, type ServiceAnswer, type ServiceNotice } from "./requests.ts";
 import { openServiceSession, type ServiceSession } from "./session.ts";
 
@@ -32,7 +33,7 @@ export async function serve(options: ServeOptions): Promise<{ close(): Promise<v
   const open = new Map<Socket, { id: string; session: Promise<ServiceSession | undefined> }>();
   const endings = new Set<Promise<void>>();
 
-  const endpoint = await listenForAgents(socketPath, (socket, peer) => {
+  const endpoint = await listenForAgents(socketPath, log, (socket, peer) => {
     socket.on("error", () => socket.destroy());
     const ofAccount = [...open.values()].filter(({ id }) => id === peer?.id).length;
     if (peer === undefined || ofAccount >= mostOfOneAccount || open.size >= mostConnections) {

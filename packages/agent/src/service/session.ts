@@ -1,4 +1,6 @@
 import { join } from "node:path";
+import { sameAccountName } from "../machine/account-name.ts";
+import { asRoot } from "../machine/as-root.ts";
 import { startOpenVpn } from "../openvpn/process.ts";
 import type { OpenVpnProcess } from "../openvpn/session.ts";
 import { readOpenVpnProfile } from "../profile/openvpn-file.ts";
@@ -33,7 +35,7 @@ export function openServiceSession(terms: ServiceTerms): ServiceSession {
 
   const mayHaveTunnels = async () => {
     const { tunnels } = await readPolicy(policyPath);
-    return tunnels === "everybody" || tunnels.includes(user);
+    return tunnels === "everybody" || tunnels.some((name) => sameAccountName(name, user));
   };
   const endTunnel = async () => {
     await openvpn?.[Symbol.asyncDispose]();
@@ -46,7 +48,7 @@ export function openServiceSession(terms: ServiceTerms): ServiceSession {
   ): Promise<ServiceAnswer> => {
     if (!(await mayHaveTunnels()))
       return {
-        error: `the machine's owner does not let ${user} bring tunnels up; they would: sudo sallyport-agent trust --administrator --tunnels NAME,…`,
+        error: `the machine's owner does not let ${user} bring tunnels up; they would: ${asRoot("sallyport-agent trust --administrator --tunnels NAME,…")}`,
       };
     await endTunnel();
     if (request.do === "start-wireguard") {

@@ -1,13 +1,16 @@
 import { stat } from "node:fs/promises";
 import { dirname, isAbsolute, resolve } from "node:path";
+import { ownPlatform } from "../machine/system.ts";
+import { faultOfPrograms } from "../windows/private-files.ts";
 
 /**
  * Why an administrator's script must not look for programs in these directories (`PREPATH`); undefined where it may:
- * only root can put programs there.
+ * only root can put programs there; on Windows, administrators, the system and its installer.
  */
 export async function unsafePrograms(prepath: string | undefined): Promise<string | undefined> {
+  if (prepath === undefined || prepath === "") return undefined;
+  if (ownPlatform() === "win") return await unsafeOnWindows(prepath);
   const own = process.getuid?.();
-  if (prepath === undefined || prepath === "" || own === undefined) return undefined;
   for (const directory of prepath.split(":")) {
     if (!isAbsolute(directory)) return `PREPATH names ${JSON.stringify(directory)}, which is no absolute path`;
     for (let above = resolve(directory); ; above = dirname(above)) {
@@ -18,6 +21,17 @@ export async function unsafePrograms(prepath: string | undefined): Promise<strin
         return `PREPATH names ${above}, where others can put programs`;
       if (above === dirname(above)) break;
     }
+  }
+  return undefined;
+}
+
+async function unsafeOnWindows(prepath: string): Promise<string | undefined> {
+  for (const directory of prepath.split(";")) {
+    // Neither relative to a drive, nor on another machine.
+    if (!/^[a-z]:[\\/]/i.test(directory))
+      return `PREPATH names ${JSON.stringify(directory)}, which is no absolute path`;
+    const fault = await faultOfPrograms(directory).catch((error: Error) => `it cannot be looked at: ${error.message}`);
+    if (fault !== undefined) return `PREPATH names ${directory}, where others can put programs: ${fault}`;
   }
   return undefined;
 }

@@ -3,7 +3,7 @@ import { Socket } from "node:net";
 import { setTimeout as sleep } from "node:timers/promises";
 import { windowsAccounts } from "./accounts.ts";
 import { windowsSecurity } from "./security.ts";
-import { inBackground, systemLibraries } from "./system-libraries.ts";
+import { inBackground, systemLibraries, WindowsError } from "./system-libraries.ts";
 
 /*
  * Named pipes with what Node's own have not: rights, the account at the other end, and whose pipe it is. Both ends become
@@ -35,6 +35,7 @@ export const clientRights = 0x12019b;
 const busyForMs = 5_000;
 const busyEachMs = 20;
 const mendingMs = 500;
+const heldForMs = 10_000;
 
 export type PipeServer = { close(): Promise<void> };
 
@@ -77,13 +78,26 @@ export async function listenAtPipe(
       if (handle === -1) throw lastError(`making ${path}`);
       return handle;
     });
+  /** What a service that was killed had is there for as long as one of its clients holds on to it. */
+  const firstInstance = async (): Promise<number> => {
+    const until = performance.now() + heldForMs;
+    for (;;) {
+      try {
+        return newInstance(true);
+      } catch (error) {
+        const held = error instanceof WindowsError && error.code === ERROR_ACCESS_DENIED;
+        if (!held || performance.now() > until) throw error;
+        await sleep(mendingMs);
+      }
+    }
+  };
+  let instance = await firstInstance();
   const event: number = calls.createEvent(null, 1, 0, null);
   if (event === 0) throw lastError("CreateEventW");
   // OVERLAPPED: Windows writes to it for as long as the call is pending.
   const overlapped = Buffer.alloc(32);
   overlapped.writeBigInt64LE(BigInt(event), 24);
   let closing = false;
-  let instance = newInstance(true);
 
   /** False where nobody came: it was closed, or the client has gone already. */
   const clientCame = async (): Promise<boolean> => {
@@ -103,7 +117,13 @@ export async function listenAtPipe(
       log(`nobody knows who is at ${path}: ${(error as Error).message}`);
     }
     const socket = socketOf(calls, handle);
-    if (socket !== undefined) onClient(socket, sid);
+    if (socket === undefined) return;
+    try {
+      onClient(socket, sid);
+    } catch (error) {
+      log(`a client of ${path}: ${(error as Error).message}`);
+      socket.destroy();
+    }
   };
   const loop = async (): Promise<void> => {
     while (!closing) {
@@ -166,12 +186,12 @@ export async function connectToPipe(path: string, isOwner: (sddl: string) => boo
       }
       if (isOwner(owner)) return socketOf(calls, handle);
       calls.closeHandle(handle);
-      throw new ForeignPipe(owner);
+      throw new ForeignPipe("it belongs neither to the system nor to administrators");
     }
     const error = lastError(path);
     if (error.code === ERROR_FILE_NOT_FOUND) return undefined;
     // Ours lets everybody in who signed in: whoever keeps us out is another.
-    if (error.code === ERROR_ACCESS_DENIED) throw new ForeignPipe("access denied");
+    if (error.code === ERROR_ACCESS_DENIED) throw new ForeignPipe("it lets nobody in");
     if (error.code !== ERROR_PIPE_BUSY || performance.now() > until) throw error;
     await sleep(busyEachMs);
   }

@@ -34,7 +34,7 @@ const machine = () => {
 async function trust(args: readonly string[], changes: Partial<Surroundings> = {}): Promise<string> {
   let printed = "";
   const around = {
-    account: ownAccount(),
+    account: await ownAccount(),
     places: placesIn(join(directory, "own"), "linux"),
     machine: machine(),
     tell: (text: string) => told.push(text),
@@ -163,7 +163,7 @@ describe("the machine's owner", () => {
   });
 
   test("is root, and nobody else", async () => {
-    const account = { ...ownAccount(), isRoot: false };
+    const account = { ...(await ownAccount()), isRoot: false };
     await expect(trust(["--administrator", "--mode", "trust"], { account })).rejects.toThrow(/owner to give/);
   });
 });

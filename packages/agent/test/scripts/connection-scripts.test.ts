@@ -10,6 +10,8 @@ import { ownAccount } from "../../src/machine/account.ts";
 import { ConnectionScripts } from "../../src/scripts/connection-scripts.ts";
 import { type PretendServer, pretendServer, script, ticket } from "./pretend-server.ts";
 
+const me = await ownAccount();
+
 let directory: string;
 let server: PretendServer;
 let told: string[];
@@ -32,7 +34,7 @@ function connectionScripts(changes: Changes = {}): ConnectionScripts {
   const config = { ...server.config, ...(publicKeys && { publicKeys }) };
   return new ConnectionScripts({
     config,
-    account: ownAccount(),
+    account: me,
     environment: { LD_PRELOAD: "/nowhere/evil.so", DISPLAY: ":7", PATH: "/nowhere", SECRET: "x" },
     asksForTicket: false,
     server: "vpn.example.org",

@@ -12,6 +12,8 @@ import { ConnectionScripts, type ConnectionScriptsOptions } from "../../src/scri
 import { openAdministratorScripts } from "../../src/service/administrator-scripts.ts";
 import { type PretendServer, pretendServer, script, ticket } from "./pretend-server.ts";
 
+const me = await ownAccount();
+
 let directory: string;
 let server: PretendServer;
 let told: string[];
@@ -44,7 +46,7 @@ async function isGone(pid: number): Promise<void> {
 function connectionScripts(administrator: ConnectionScriptsOptions["administrator"]): ConnectionScripts {
   return new ConnectionScripts({
     config: server.config,
-    account: ownAccount(),
+    account: me,
     environment: {},
     asksForTicket: false,
     server: "vpn.example.org",
@@ -145,7 +147,7 @@ test("an agent that is made to end at once leaves no script running", async () =
     const text = ${JSON.stringify(endlessText())};
     await runScript({ name: "x.sh", text, sha256: ${JSON.stringify(sha256(endlessText()))}, environment: {} }, {
       connection: { userId: "u", profileId: "p", server: "s", reconnects: 0, graceful: false },
-      account: ownAccount(), session: {}, stdin: null, deadlineMs: ${longMs}, mostOutputBytes: 1000,
+      account: await ownAccount(), session: {}, stdin: null, deadlineMs: ${longMs}, mostOutputBytes: 1000,
       base: ${JSON.stringify(join(directory, "scripts"))}, python: "auto", platform: "linux",
     });`;
   const agent = spawn(process.execPath, ["--input-type=module", "-e", code], { stdio: "ignore" });

@@ -8,6 +8,8 @@ import { ownAccount } from "../../src/machine/account.ts";
 import { type RunTerms, runScript, type ScriptToRun } from "../../src/scripts/run-script.ts";
 import { sweepScriptDirectories } from "../../src/scripts/script-directory.ts";
 
+const me = await ownAccount();
+
 let directory: string;
 let base: string;
 
@@ -27,7 +29,7 @@ function run(text: string, changes: Partial<RunTerms> & Partial<ScriptToRun> = {
         ...{ ipFour: undefined, ipSix: undefined, userId: "alice", profileId: "office", server: "vpn" },
         ...{ reconnects: 0, graceful: false },
       },
-      ...{ account: ownAccount(), session: {}, stdin: null, deadlineMs: 20_000, mostOutputBytes: 10_000, base },
+      ...{ account: me, session: {}, stdin: null, deadlineMs: 20_000, mostOutputBytes: 10_000, base },
       ...{ python: "auto", platform: "linux" },
       ...terms,
     },

@@ -1,4 +1,4 @@
-import { cp, mkdir, symlink, writeFile } from "node:fs/promises";
+import { cp, mkdir, readFile, symlink, writeFile } from "node:fs/promises";
 import { createRequire } from "node:module";
 import { basename, dirname, join, resolve } from "node:path";
 import { build, type Plugin } from "esbuild";
@@ -33,6 +33,19 @@ const standIns: Plugin = {
   },
 };
 
+/** Wine says of every file that it is this account's, whoever was made its owner. */
+const wineFileOwner = "S-1-5-21-0-0-0-1000";
+
+const believingWine: Plugin = {
+  name: "believing-wine",
+  setup({ onLoad }) {
+    onLoad({ filter: /\/windows\/privileged-accounts\.ts$/ }, async ({ path }) => {
+      const text = await readFile(path, "utf8");
+      return { loader: "ts", contents: text.replace("[wellKnown", `["${wineFileOwner}", wellKnown`) };
+    });
+  },
+};
+
 /** Puts programs, with all modules of ours that they import, into a directory, as `NAME.js` each. */
 export async function bundlePrograms(programs: Readonly<Record<string, string>>, to: string): Promise<void> {
   await build({
@@ -43,7 +56,7 @@ export async function bundlePrograms(programs: Readonly<Record<string, string>>,
     target: "node20",
     format: "esm",
     external: ["koffi", "pyodide"],
-    plugins: [standIns],
+    plugins: [standIns, believingWine],
     banner: { js: banner },
     logLevel: "warning",
   });
