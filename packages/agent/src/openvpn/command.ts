@@ -14,6 +14,16 @@ export function openVpnPrograms(
   return ["/usr/sbin/openvpn", "/usr/local/sbin/openvpn", "/sbin/openvpn"];
 }
 
+/** Lines that go before a client config's own. */
+export function openVpnOptions(platform: Platform): readonly string[] {
+  return [
+    // Of these some versions and systems know nothing; in a client config for everybody they must not stop them.
+    "ignore-unknown-option block-outside-dns dns-updown",
+    // From 2.7 on openvpn would set name servers by a script of its own; there is one who does that, and it is us.
+    ...(platform === "mac" ? ["dns-updown disable"] : []),
+  ];
+}
+
 /** What starts it. On Linux it is told to end when we end, however we end, and then takes the tunnel down. */
 export function openVpnCommand(start: {
   platform: Platform;

@@ -1,13 +1,13 @@
 import { randomBytes } from "node:crypto";
 import { mkdtemp, readdir, rm } from "node:fs/promises";
 import { join } from "node:path";
-import { AgentFailure } from "../failure.ts";
 import { isProgram } from "../machine/is-program.ts";
 import { makePrivateDirectory, writeNewFile } from "../machine/private-directory.ts";
-import { isAlive, startTimeOf } from "../machine/processes.ts";
+import { isAlive, processesWithArgument, startTimeOf } from "../machine/processes.ts";
 import { ownPlatform } from "../machine/system.ts";
 import { quoteWord } from "../profile/words.ts";
-import { openVpnCommand, openVpnPrograms } from "./command.ts";
+import { openVpnCommand, openVpnOptions } from "./command.ts";
+import { findOpenVpn } from "./find-openvpn.ts";
 import { freePort } from "./free-port.ts";
 import { type LaunchedOpenVpn, launchOpenVpn } from "./launch.ts";
 import type { ManagementAddress } from "./management.ts";
@@ -24,30 +24,21 @@ export type OpenVpnStart = {
   /** Below it each openvpn has a directory of its own. */
   base: string;
   program: string | undefined;
+  /** macOS: accounts whose programs root may run, by the owner's word. */
+  programsOf?: () => Promise<readonly string[]>;
   /** Another account that is to speak to it (openvpn asks the kernel who it is), and where that account can reach it. */
   management?: { user: string; directory: string };
   onOutput: (text: string) => void;
 };
 
-/** @throws AgentFailure `program-missing` */
-export function findOpenVpn(given: string | undefined): string {
-  const found = (given === undefined ? openVpnPrograms(ownPlatform(), process.env) : [given]).find(isProgram);
-  if (found !== undefined) return found;
-  throw new AgentFailure(
-    "program-missing",
-    given === undefined ? "OpenVPN is not installed." : `${given} is no program.`,
-    ownPlatform() === "win"
-      ? "Install it from https://openvpn.net/community/, as an administrator."
-      : "Install the package openvpn (Debian, Ubuntu: apt install openvpn; Fedora: dnf install openvpn; macOS: brew install openvpn).",
-  );
-}
-
 /**
  * Starts the machine's openvpn with a client config that was read by us, held until it is released over its management
- * interface. It ends with us, even when we are killed. Needs root, or on Windows an elevated account.
+ * interface. It ends with us, even when we are killed; on macOS the next start ends it then. Needs root, or on Windows an
+ * elevated account.
  */
 export async function startOpenVpn(options: OpenVpnStart): Promise<OpenVpnProcess & AsyncDisposable> {
-  const program = findOpenVpn(options.program);
+  const programsOf = (await options.programsOf?.()) ?? [];
+  const program = await findOpenVpn({ platform: ownPlatform(), given: options.program, programsOf });
   await makePrivateDirectory(options.base);
   await sweepTunnelDirectories(options.base);
   return ownPlatform() === "win" ? await startAtPort(program, options) : await startAtSocket(program, options);
@@ -105,7 +96,7 @@ async function launch(start: {
   lines: readonly string[];
 }): Promise<LaunchedOpenVpn> {
   const { program, options, directory, management, lines } = start;
-  const config = join(directory, "config");
+  const config = configIn(directory);
   await writeNewFile(config, configText(options, lines), 0o600);
   const command = openVpnCommand({ platform: ownPlatform(), program, config, isProgram });
   return launchOpenVpn({ ...command, directory, management, onOutput: options.onOutput });
@@ -113,8 +104,7 @@ async function launch(start: {
 
 function configText({ profileText, peerInfo }: OpenVpnStart, management: readonly string[]): string {
   return [
-    // Only on Windows does openvpn know them; in a client config for everybody they must not stop it elsewhere.
-    "ignore-unknown-option block-outside-dns",
+    ...openVpnOptions(ownPlatform()),
     profileText.trim(),
     ...management,
     "management-hold",
@@ -129,11 +119,22 @@ function configText({ profileText, peerInfo }: OpenVpnStart, management: readonl
   ].join("\n");
 }
 
-/** Client configs hold keys: those of agents that were killed go. */
+/** Client configs hold keys: those of agents that were killed go, and an openvpn that has lived longer than its agent ends. */
 async function sweepTunnelDirectories(base: string): Promise<void> {
   for (const name of await readdir(base)) {
     const [, pid, startTime] = /^(\d+)-(\d+)-/.exec(name) ?? [];
     if (pid !== undefined && (await isAlive(pid, startTime))) continue;
+    for (const left of await processesWithArgument(configIn(join(base, name)))) end(left);
     await rm(join(base, name), { recursive: true, force: true, maxRetries: 3 });
+  }
+}
+
+const configIn = (directory: string) => join(directory, "config");
+
+function end(pid: number): void {
+  try {
+    process.kill(pid, "SIGTERM");
+  } catch {
+    // It ended meanwhile.
   }
 }
