@@ -21,6 +21,7 @@ import { ConnectionScripts } from "../scripts/connection-scripts.ts";
 import { sweepScriptDirectories } from "../scripts/script-directory.ts";
 import { type AdministratorScripts, openAdministratorScripts } from "../service/administrator-scripts.ts";
 import { connectService, type ServiceClient } from "../service/client.ts";
+import { readPolicy } from "../service/policy.ts";
 import type { Tunnel, TunnelEvents } from "../tunnel/tunnel.ts";
 import { answersAfter, answersFrom } from "./answers.ts";
 import { openTunnel } from "./open-tunnel.ts";
@@ -119,6 +120,7 @@ export async function connect(options: ConnectOptions, around: ConnectSurroundin
       onSignIn: (url) => {
         if (options.browser && !account.isRoot) openBrowser(url, ownPlatform(), around.environment);
       },
+      programsOf: async () => (await readPolicy(machine.policy)).programsOf ?? [],
       ...{ openVpnProgram: options.openVpnProgram, firstAnswerMs: options.firstAnswerMs, silenceMs: options.silenceMs },
     });
     const failure = await untilEnd(await opening, stopping.promise);

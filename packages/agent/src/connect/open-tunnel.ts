@@ -20,6 +20,8 @@ export type TunnelRequest = {
   service: ServiceClient | undefined;
   peerInfo: Readonly<Record<string, string>>;
   openVpnProgram: string | undefined;
+  /** macOS: accounts whose programs root may run, by the owner's word. */
+  programsOf: () => Promise<readonly string[]>;
   answers: Answers;
   events: TunnelEvents;
   firstAnswerMs: number;
@@ -61,6 +63,7 @@ async function openOpenVpn(
         peerInfo,
         base: places.tunnels,
         program: openVpnProgram,
+        programsOf: request.programsOf,
         onOutput: log,
       })
     : await (service as ServiceClient).startOpenVpn({ profileText: profile.openvpn.text, peerInfo });
@@ -93,7 +96,14 @@ async function openWireGuard(
 ): Promise<Tunnel> {
   const { account, places, service, events, firstAnswerMs, silenceMs, log } = request;
   const device = account.isRoot
-    ? await bringUpWireGuard({ profile: profile.wireguard, base: join(places.directory, "wireguard"), log })
+    ? await bringUpWireGuard({
+        ...{
+          profile: profile.wireguard,
+          base: join(places.directory, "wireguard"),
+          programsOf: request.programsOf,
+          log,
+        },
+      })
     : await (service as ServiceClient).startWireGuard(profile.text);
   const target = profile.agentConfig?.address ?? undefined;
   return watchWireGuard({ device, profile: profile.wireguard, target, events, firstAnswerMs, silenceMs });

@@ -25,7 +25,7 @@ export type OpenVpnStart = {
   base: string;
   program: string | undefined;
   /** macOS: accounts whose programs root may run, by the owner's word. */
-  programsOf?: () => Promise<readonly string[]>;
+  programsOf: () => Promise<readonly string[]>;
   /** Another account that is to speak to it (openvpn asks the kernel who it is), and where that account can reach it. */
   management?: { user: string; directory: string };
   onOutput: (text: string) => void;
@@ -37,7 +37,7 @@ export type OpenVpnStart = {
  * elevated account.
  */
 export async function startOpenVpn(options: OpenVpnStart): Promise<OpenVpnProcess & AsyncDisposable> {
-  const programsOf = (await options.programsOf?.()) ?? [];
+  const programsOf = await options.programsOf();
   const program = await findOpenVpn({ platform: ownPlatform(), given: options.program, programsOf });
   await makePrivateDirectory(options.base);
   await sweepTunnelDirectories(options.base);

@@ -37,6 +37,7 @@ export function openServiceSession(terms: ServiceTerms): ServiceSession {
     const { tunnels } = await readPolicy(policyPath);
     return tunnels === "everybody" || tunnels.some((name) => sameAccountName(name, user));
   };
+  const programsOf = async () => (await readPolicy(policyPath)).programsOf ?? [];
   const endTunnel = async () => {
     await openvpn?.[Symbol.asyncDispose]();
     openvpn = undefined;
@@ -54,7 +55,7 @@ export function openServiceSession(terms: ServiceTerms): ServiceSession {
     if (request.do === "start-wireguard") {
       // Read here too: what the user's part read is not believed.
       const profile = readWireGuardProfile(request.profileText);
-      const device = await bringUpWireGuard({ profile, base: join(directory, "wireguard"), log });
+      const device = await bringUpWireGuard({ profile, base: join(directory, "wireguard"), programsOf, log });
       wireguard = device;
       log(`${user} brings up WireGuard to ${profile.endpoint}`);
       if (closed) await endTunnel();
@@ -67,6 +68,7 @@ export function openServiceSession(terms: ServiceTerms): ServiceSession {
       peerInfo: request.peerInfo,
       base: join(directory, "tunnels"),
       program: terms.openVpnProgram,
+      programsOf,
       management: { user, directory: terms.socketDirectory },
       onOutput: log,
     });

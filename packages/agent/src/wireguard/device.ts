@@ -15,6 +15,6 @@ export type WireGuardStart = {
   /** A directory of the account's own, for files that hold keys and for the names of interfaces that it made. */
   base: string;
   /** macOS: accounts whose programs root may run, by the owner's word. */
-  programsOf?: () => Promise<readonly string[]>;
+  programsOf: () => Promise<readonly string[]>;
   log: (text: string) => void;
 };

@@ -11,7 +11,7 @@ const prefixes = ["/opt/homebrew", "/usr/local", "/opt/local"];
  * @throws AgentFailure where something of it is missing, may not be run as root, or does not work; nothing is left then
  */
 export async function bringUpOnMac(start: WireGuardStart): Promise<WireGuardDevice> {
-  return await bringUpByWgQuick(start, await findWgQuick(prefixes, (await start.programsOf?.()) ?? []), "mac");
+  return await bringUpByWgQuick(start, await findWgQuick(prefixes, await start.programsOf()), "mac");
 }
 
 /** @throws AgentFailure `program-missing`, `not-permitted` */

@@ -45,7 +45,13 @@ test("an openvpn that has outlived its agent ends when the next starts one, and 
   const outlived = spawn("/bin/sh", words, { stdio: ["pipe", "pipe", "inherit"] });
   await once(outlived.stdout, "data");
   const gone = once(outlived, "exit");
-  const program = { program: "/bin/true", profileText: "", peerInfo: {}, onOutput: () => undefined };
+  const program = {
+    program: "/bin/true",
+    profileText: "",
+    peerInfo: {},
+    programsOf: async () => [],
+    onOutput: () => undefined,
+  };
   const started = await startOpenVpn({ ...program, base });
   expect((await gone)[1]).toBe("SIGTERM");
   await started.exited;

@@ -63,7 +63,7 @@ function bringingUp(then: string): string {
     import { readWireGuardProfile } from ${source("profile/wireguard-file.ts")};
     import { findWgQuick } from ${source("wireguard/mac-device.ts")};
     import { bringUpByWgQuick } from ${source("wireguard/wg-quick.ts")};
-    const start = { profile: readWireGuardProfile(${JSON.stringify(profile)}), base: ${JSON.stringify(base())}, log: () => undefined };
+    const start = { profile: readWireGuardProfile(${JSON.stringify(profile)}), base: ${JSON.stringify(base())}, programsOf: async () => [], log: () => undefined };
     execFileSync("ip", ["link", "set", "up", "dev", "lo"]);
     const device = await bringUpByWgQuick(start, await findWgQuick(["/usr"], []), "linux");
     const ip = (...words) => execFileSync("ip", words, { encoding: "utf8" });
