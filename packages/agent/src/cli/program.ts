@@ -3,9 +3,10 @@ import { parseArgs } from "node:util";
 import { AgentFailure, exitStatuses, failureOf } from "../failure.ts";
 import { onLines, onOneLine } from "../fit-for-terminal.ts";
 import { ownAccount } from "../machine/account.ts";
-import { placesOf, servicePlaces } from "../machine/places.ts";
+import { placesOf, type ServicePlaces, servicePlaces } from "../machine/places.ts";
 import { ownPlatform } from "../machine/system.ts";
 import { version } from "../machine/version.ts";
+import { programData } from "../windows/program-data.ts";
 import { commands, usage } from "./commands.ts";
 import { questionsOn } from "./questions.ts";
 import type { Surroundings } from "./surroundings.ts";
@@ -46,7 +47,7 @@ export async function runAgent(argv: readonly string[], environment: NodeJS.Proc
     const around: Surroundings = {
       account,
       places: placesOf(account, environment, ownPlatform()),
-      machine: machineOf(environment),
+      machine: await machineOf(environment),
       environment,
       questions,
       tell,
@@ -67,14 +68,17 @@ export async function runAgent(argv: readonly string[], environment: NodeJS.Proc
 }
 
 /** Tests put the machine's own files elsewhere; a service is started by its owner, in an environment of theirs. */
-function machineOf(environment: NodeJS.ProcessEnv): { policy: string; socket: string; directory: string } {
+async function machineOf(environment: NodeJS.ProcessEnv): Promise<ServicePlaces> {
   const other = environment.SALLYPORT_AGENT_SERVICE;
-  if (ownPlatform() === "win" && other !== undefined && win32.isAbsolute(other))
+  if (ownPlatform() === "win") {
+    if (other === undefined || !win32.isAbsolute(other))
+      return servicePlaces("win", { ProgramData: await programData() });
     return {
       policy: win32.join(other, "policy.json"),
       socket: `\\\\.\\pipe\\sallyport-agent-${win32.basename(other)}`,
       directory: win32.join(other, "state"),
     };
+  }
   return other?.startsWith("/")
     ? { policy: `${other}/policy.json`, socket: `${other}/run/service.sock`, directory: `${other}/state` }
     : servicePlaces(ownPlatform(), environment);

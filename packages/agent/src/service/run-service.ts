@@ -2,6 +2,7 @@ import { join } from "node:path";
 import { AgentFailure, exitStatuses, failureOf } from "../failure.ts";
 import type { Account } from "../machine/account.ts";
 import { openAgentLog } from "../machine/agent-log.ts";
+import { rootWords } from "../machine/as-root.ts";
 import type { ServicePlaces } from "../machine/places.ts";
 import { ownPlatform } from "../machine/system.ts";
 import { openEventLog } from "../windows/event-log.ts";
@@ -61,14 +62,8 @@ async function start(options: ServiceOptions, around: ServiceSurroundings, log: 
 }
 
 function mustBeRoot({ account }: ServiceSurroundings): void {
-  if (account.isRoot) return;
-  if (ownPlatform() === "win")
-    throw new AgentFailure(
-      "not-permitted",
-      "The service runs as an administrator.",
-      "Start it in a terminal that was opened with `Run as administrator`.",
-    );
-  throw new AgentFailure("not-permitted", "The service runs as root.", "Start it with sudo.");
+  const { root, become } = rootWords();
+  if (!account.isRoot) throw new AgentFailure("not-permitted", `The service runs as ${root}.`, become);
 }
 
 /** False where Windows' service manager did not start us. There is no terminal then: it says what it says in a file. */

@@ -4,9 +4,7 @@ import { isSea } from "node:sea";
 import { AgentFailure } from "../failure.ts";
 import { quoted } from "../interpreter/command-line.ts";
 import { eventSource } from "./event-log.ts";
-import { type Forbidden, whoElse } from "./judge-descriptor.ts";
-import { windowsSecurity } from "./security.ts";
-import { wellKnown } from "./security-identifier.ts";
+import { faultOfPrograms } from "./private-files.ts";
 import { windowsServiceList } from "./service-list.ts";
 import { systemLibraries, WindowsError } from "./system-libraries.ts";
 
@@ -65,22 +63,16 @@ async function ownProgram(): Promise<string[]> {
   return await Promise.all(paths.map((path) => realpath(path)));
 }
 
-/** Who may replace what SYSTEM runs may do what SYSTEM may. */
+/** Who may change what SYSTEM runs may do what SYSTEM may. */
 async function mustBeAdministratorsAlone(path: string): Promise<void> {
-  const security = await windowsSecurity();
-  const believed = [wellKnown.system, wellKnown.administrators, wellKnown.trustedInstaller];
-  for (let [at, forbidden] = [path, "change" as Forbidden]; ; at = dirname(at)) {
-    const why = whoElse(security.at(at), believed, forbidden);
-    if (why !== undefined)
-      throw new AgentFailure(
-        "not-permitted",
-        `SYSTEM would run ${path}, and others than administrators could change that: ${at}: ${why}.`,
-        "Copy it to a directory below C:\\Program Files (a file that is moved keeps its rights), and install it from there.",
-      );
-    if (at === dirname(at)) return;
-    // Libraries are looked for beside the program; further up it is enough that nothing is put in the place of ours.
-    if (at !== path) forbidden = "replace";
-  }
+  // Its directory too: libraries are looked for beside a program.
+  const fault = (await faultOfPrograms(path)) ?? (await faultOfPrograms(dirname(path)));
+  if (fault === undefined) return;
+  throw new AgentFailure(
+    "not-permitted",
+    `SYSTEM would run ${path}, and others than administrators could change what that does: ${fault}.`,
+    "As an administrator, copy it to a directory below C:\\Program Files, and install it from there; a file that is moved keeps its rights.",
+  );
 }
 
 const eventKey = `SYSTEM\\CurrentControlSet\\Services\\EventLog\\Application\\${eventSource}`;

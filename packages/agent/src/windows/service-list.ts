@@ -18,7 +18,7 @@ export type ServiceList = {
   start(): Promise<void>;
   /** Undefined: there is none. */
   state(): ServiceState | undefined;
-  /** Resolves when it has ended, if it was running. */
+  /** Resolves when it has ended, if it was running. @throws AgentFailure: it does not */
   stop(): Promise<void>;
   remove(): void;
 };
@@ -43,8 +43,10 @@ const forgetFailuresAfterSeconds = 3_600;
 const preshutdownMs = 40_000;
 // winerror.h
 const ERROR_INVALID_LEVEL = 124;
+const ERROR_SERVICE_REQUEST_TIMEOUT = 1053;
 const ERROR_SERVICE_ALREADY_RUNNING = 1056;
 const ERROR_SERVICE_DOES_NOT_EXIST = 1060;
+const ERROR_SERVICE_CANNOT_ACCEPT_CTRL = 1061;
 const ERROR_SERVICE_NOT_ACTIVE = 1062;
 const ERROR_SERVICE_SPECIFIC_ERROR = 1066;
 const ERROR_SERVICE_MARKED_FOR_DELETE = 1072;
@@ -97,6 +99,11 @@ export async function windowsServiceList(): Promise<ServiceList> {
         exitCode: exitCode === ERROR_SERVICE_SPECIFIC_ERROR ? specific : exitCode,
       };
     });
+  const askToStop = () =>
+    withService((service) => {
+      const welcome = [ERROR_SERVICE_NOT_ACTIVE, ERROR_SERVICE_REQUEST_TIMEOUT, ERROR_SERVICE_CANNOT_ACCEPT_CTRL];
+      check(calls.control(service, SERVICE_CONTROL_STOP, Buffer.alloc(28)), "ControlService", ...welcome);
+    });
 
   return {
     put: (commandLine) => {
@@ -141,14 +148,18 @@ export async function windowsServiceList(): Promise<ServiceList> {
     },
     state,
     stop: async () => {
-      withService((service) =>
-        check(
-          calls.control(service, SERVICE_CONTROL_STOP, Buffer.alloc(28)),
-          "ControlService",
-          ERROR_SERVICE_NOT_ACTIVE,
-        ),
-      );
-      await until(() => (state()?.state ?? "stopped") === "stopped", stopDeadlineMs);
+      const isOver = await until(() => {
+        const present = state()?.state ?? "stopped";
+        // One that starts takes no stop yet.
+        if (present === "running" || present === "paused") askToStop();
+        return present === "stopped";
+      }, stopDeadlineMs);
+      if (!isOver)
+        throw new AgentFailure(
+          "failed",
+          "The service does not end.",
+          "End its process in the task manager (Details), and try again.",
+        );
     },
     remove: () => {
       withService((service) => check(calls.remove(service), "DeleteService", ERROR_SERVICE_MARKED_FOR_DELETE));
@@ -182,6 +193,8 @@ function declare({ koffi, advapi32 }: SystemLibraries) {
   };
 }
 
-async function until(reached: () => boolean, deadlineMs: number): Promise<void> {
-  for (const end = Date.now() + deadlineMs; !reached() && Date.now() < end; ) await sleep(100);
+/** Whether it was reached. */
+async function until(reached: () => boolean, deadlineMs: number): Promise<boolean> {
+  for (const end = Date.now() + deadlineMs; !reached(); await sleep(100)) if (Date.now() > end) return false;
+  return true;
 }
