@@ -197,6 +197,7 @@ export async function composeDaemon(options: {
       interfaces: wireguard.driver.interfaces,
       scripts: postAuth.scripts,
       settings: store.settings,
+      attempts: store.attempts,
       nasIdentifier: () => node.hostName,
       groupSubnets: () => groupSubnets(store.accounts),
       inspectNetwork: () => network.inspect(),

@@ -5,7 +5,7 @@ import type { Passage } from "./connections/passage.ts";
 import { withAttemptCode } from "./core/attempt-code.ts";
 import type { Connection, EndReason } from "./core/connection.ts";
 import type { Allow, Challenge, Deny } from "./core/decision.ts";
-import { clientReasonOf, type ErrorCode, SallyportError } from "./core/errors.ts";
+import { clientReasonOf, type ErrorCode, errorTable, SallyportError } from "./core/errors.ts";
 import { followed, type Log } from "./core/log.ts";
 import type { VpnSession } from "./core/session.ts";
 import type { AccessRequest } from "./core/vpn-event.ts";
@@ -146,7 +146,10 @@ export function createLifecycle(options: {
       observed("why an attempt was refused", options.refusedAfterwards(attemptId, refusal));
     }
     const { username: user, clientAddress: from } = request;
-    log.info({ ...request.tunnel, attempt: attemptId, user, from, code, reason, told: clientText }, "refused");
+    const refused = { ...request.tunnel, attempt: attemptId, user, from, code, reason, told: clientText };
+    const { kind: whoMustAct, next } = errorTable[code];
+    if (whoMustAct === "outage") log.warn({ ...refused, next }, "refused");
+    else log.info(refused, "refused");
     // Somebody who is in is ended by this.
     if (request.kind === "reauth")
       await connections.endsAs(request.tunnel, { reason: endReasonOf(code), detail: reason });

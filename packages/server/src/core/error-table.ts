@@ -197,6 +197,13 @@ export const errorTable = {
     "A post-auth script raised an exception or its process died.",
     "Read the traceback with `sallyport explain ATTEMPT`, mend the script, `post-auth check` it.",
   ),
+  "script-not-loaded": denial(
+    "outage",
+    503,
+    "The VPN cannot complete your sign-in. Please tell your administrator.",
+    "A live post-auth script cannot be loaded, and everybody is refused until it can.",
+    "Mend what the reason names: it is tried again every ten seconds. Or `sallyport post-auth rollback NAME` or `deactivate NAME`.",
+  ),
   "script-bad-result": denial(
     "outage",
     503,

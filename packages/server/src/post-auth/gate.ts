@@ -87,7 +87,7 @@ export function createPostAuth(options: {
     });
     const generation = await live();
     const [fault] = generation.faults;
-    if (fault !== undefined) return verdict({ code: "script-invalid", reason: fault });
+    if (fault !== undefined) return verdict({ code: "script-not-loaded", reason: fault });
     if (context.terms?.authNull && !generation.terms.authNull) {
       return verdict({ code: "too-busy", reason: "the script that was to decide alone was just replaced by others" });
     }

@@ -3,7 +3,7 @@ import type { PostAuthTerms } from "../core/post-auth.ts";
 import type { ScriptFacts, ScriptHost } from "../runner/runner.ts";
 import type { ScriptVersion } from "../store/store.ts";
 import type { ChainScript } from "./chain.ts";
-import { describeFault } from "./fault-text.ts";
+import { describeFault, wayOut } from "./fault-text.ts";
 import { type Loaders, loaderFor } from "./loaders.ts";
 import { readSettings } from "./script-settings.ts";
 
@@ -49,15 +49,15 @@ export async function createGeneration(options: {
   const entries = await Promise.all(active.map((script) => loadOrKeep(script, options)));
   const loaded = entries.filter((entry) => "host" in entry);
   const failed = entries.filter((entry) => "fault" in entry);
-  const faults = failed.map(
-    ({ script, version, fault }) =>
-      `the active post-auth script ${script} (version ${version}) cannot be loaded: ${fault}`,
-  );
-  for (const fault of faults) log.error({}, `everybody is denied: ${fault}`);
-  return assemble({ entries, loaded, faults, before });
+  for (const one of failed) log.error({ next: wayOut(one.script) }, `everybody is denied: ${sentenceOf(one)}`);
+  return assemble({ entries, loaded, faults: failed.map(sentenceOf), before });
 }
 
 type Failed = { script: string; version: number; fault: string };
+
+function sentenceOf({ script, version, fault }: Failed): string {
+  return `the active post-auth script ${script} (version ${version}) cannot be loaded: ${fault}`;
+}
 
 async function loadOrKeep(
   { script, version, text, language }: ScriptVersion,

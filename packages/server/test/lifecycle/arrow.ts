@@ -21,6 +21,8 @@ export type Arrow = AsyncDisposable & {
   store: Store;
   connections: Connections;
   events: DriverEvents;
+  /** What the log was told as a warning. */
+  warned: readonly { fields: object; message: string }[];
   /** One client asks; resolves with what it was told. */
   ask(key: string): Promise<Told>;
 };
@@ -38,7 +40,13 @@ export async function openArrow(options: {
 }): Promise<Arrow> {
   const directory = await mkdtemp(join(tmpdir(), "arrow-"));
   const store = await openSqlite({ file: join(directory, "sallyport.db") });
-  const log = { debug() {}, info() {}, warn() {}, error() {} };
+  const warned: { fields: object; message: string }[] = [];
+  const log = {
+    debug() {},
+    info() {},
+    warn: (fields: object, message: string) => void warned.push({ fields, message }),
+    error() {},
+  };
   const waiting = new Map<string, (told: Told) => void>();
   const answer = (tunnel: Tunnel, told: Told) => waiting.get(tunnel.key)?.(told);
   const driver: Driver = {
@@ -111,6 +119,7 @@ export async function openArrow(options: {
   return {
     store,
     connections,
+    warned,
     events: lifecycle.events,
     ask: (key) =>
       new Promise((told) => {

@@ -1,6 +1,6 @@
 import { expect, test } from "vitest";
 import { withAttemptCode } from "../../src/core/attempt-code.ts";
-import { clientReasonOf, SallyportError } from "../../src/core/errors.ts";
+import { clientReasonOf, errorTable, SallyportError } from "../../src/core/errors.ts";
 import { openArrow } from "./arrow.ts";
 
 test("whoever passed the sign-in and has an address that nobody can have is told the attempt's code, and the attempt why", async () => {
@@ -28,4 +28,7 @@ test("whom the network has no time for is told to come back, and has no address 
   });
   expect(await arrow.ask("a")).toMatchObject({ refused: { code: "too-busy", retryAfterSeconds: 5 } });
   expect(await arrow.store.ledger.unfinished({ nodeNumber: 0 })).toEqual([]);
+  // Whoever is woken by that reads in the log what to do.
+  const { next } = errorTable["too-busy"];
+  expect(arrow.warned).toMatchObject([{ fields: { code: "too-busy", next }, message: "refused" }]);
 });

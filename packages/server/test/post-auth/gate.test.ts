@@ -85,7 +85,7 @@ test("an active script that cannot be loaded denies everybody by name, until it 
   expect(await under.gate.terms()).toMatchObject({ loaded: true, authNull: true });
   expect(await under.gate.decide(inputOf())).toMatchObject({
     outcome: "deny",
-    code: "script-invalid",
+    code: "script-not-loaded",
     reason: expect.stringMatching(
       /active post-auth script broken \(version 1\) cannot be loaded: line 2: .*JSONDecodeError/,
     ),

@@ -90,7 +90,7 @@ test("settings that were spoilt where they are kept deny everybody, and say so",
   await under.gate.reload();
   expect(await under.gate.decide(inputOf())).toMatchObject({
     outcome: "deny",
-    code: "script-invalid",
+    code: "script-not-loaded",
     reason: expect.stringContaining("settings must be a JSON object"),
   });
 });

@@ -7,9 +7,11 @@ import type { AddressRange } from "../../core/address-range.ts";
 import type { ListenerStatus } from "../../drivers/openvpn/openvpn-driver.ts";
 import type { InterfaceStatus } from "../../drivers/wireguard/wireguard-driver.ts";
 import type { NetworkFinding } from "../../network/network.ts";
+import { wayOut } from "../../post-auth/fault-text.ts";
 import type { ActiveScript } from "../../post-auth/generation.ts";
-import type { SettingStore } from "../../store/store.ts";
+import type { AttemptStore, SettingStore } from "../../store/store.ts";
 import { fault, ok, warning } from "./finding.ts";
+import { recentOutages } from "./recent-outages.ts";
 
 /** What the running daemon knows of itself. */
 export function examineDaemon(options: {
@@ -17,6 +19,7 @@ export function examineDaemon(options: {
   interfaces: () => readonly InterfaceStatus[];
   scripts: () => Promise<readonly ActiveScript[]>;
   settings: Pick<SettingStore, "list">;
+  attempts: Pick<AttemptStore, "list">;
   nasIdentifier: () => string;
   groupSubnets: () => Promise<readonly AddressRange[]>;
   inspectNetwork: () => Promise<readonly NetworkFinding[]>;
@@ -30,6 +33,7 @@ export function examineDaemon(options: {
       ...(await options.scripts()).map(scriptFinding),
       ...methodFindings(settings, options.nasIdentifier()),
       ...networkFindings(await options.inspectNetwork()),
+      ...(await recentOutages(options.attempts)),
     ];
     const attached = listeners.flatMap(({ ours, profileId, server }) =>
       ours || server === undefined ? [] : [{ profileId, pid: server.pid ?? null }],
@@ -81,7 +85,7 @@ function interfaceFinding(status: InterfaceStatus): Finding {
 function scriptFinding({ name, version, fault: reason }: ActiveScript): Finding {
   const id = `script.${name}`;
   if (reason === null) return ok(id, `the script ${name} (version ${version}) is loaded`);
-  const next = `Everybody is refused until then: mend it, or run sallyport post-auth rollback ${name}.`;
+  const next = `Everybody is refused: ${wayOut(name)}.`;
   return fault(id, `the script ${name} (version ${version}) does not load: ${reason}`, next);
 }
 
