@@ -1,6 +1,6 @@
 import { randomBytes } from "node:crypto";
 import { constants } from "node:fs";
-import { lstat, mkdir, open, rename, rm } from "node:fs/promises";
+import { lstat, mkdir, open, realpath, rename, rm } from "node:fs/promises";
 import { dirname, join } from "node:path";
 import { AgentFailure } from "../failure.ts";
 import { faultOfDirectory, faultOfOpenFile, makeOwnDirectory } from "../windows/private-files.ts";
@@ -18,11 +18,17 @@ export async function makePrivateDirectory(path: string): Promise<void> {
   const self = await lstat(path);
   if (!self.isDirectory() || self.uid !== own || (self.mode & 0o077) !== 0)
     throw unsafe(path, "it must be a directory of this account alone (chmod 700), and no link");
-  for (let above = dirname(path); ; above = dirname(above)) {
+  // A link on the way is as good as the directory it stands in, and as what it leads through: macOS' /etc and /var are such.
+  for (const way of new Set([path, await realpath(path)])) await checkWay(path, dirname(way), own);
+}
+
+/** @throws AgentFailure where others could change one of a path's directories */
+async function checkWay(path: string, from: string, own: number): Promise<void> {
+  for (let above = from; ; above = dirname(above)) {
     const facts = await lstat(above);
-    // A link on the way is as good as the directory it stands in, which is looked at next.
-    // Many systems give each user a group of their own that may write to what is theirs; root has none.
-    const others = own === 0 ? 0o022 : 0o002;
+    // Many a Linux gives each user a group of their own that may write to what is theirs; root has none, and on macOS all
+    // users are in one.
+    const others = own === 0 || ownPlatform() === "mac" ? 0o022 : 0o002;
     const shared = (facts.mode & others) !== 0 && (facts.mode & 0o1000) === 0 && !facts.isSymbolicLink();
     if ((facts.uid !== own && facts.uid !== 0) || shared)
       throw unsafe(path, `others than this account can write to ${above}`);
