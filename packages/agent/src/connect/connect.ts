@@ -14,6 +14,7 @@ import { peerInfo } from "../machine/peer-info.ts";
 import type { Places } from "../machine/places.ts";
 import { makePrivateDirectory } from "../machine/private-directory.ts";
 import { ownPlatform } from "../machine/system.ts";
+import { systemRelease } from "../machine/system-release.ts";
 import { answerHostChecks } from "../posture/answer.ts";
 import { applicationSources } from "../posture/sources.ts";
 import { loadProfile, type Profile } from "../profile/load-profile.ts";
@@ -163,6 +164,7 @@ async function peerInfoOf(profile: Profile, places: Places): Promise<Record<stri
   const asked = lines.split(/\r?\n/).filter((line) => line !== "");
   return peerInfo({
     device: await deviceAddress(places.device),
+    release: await systemRelease(platform),
     answers:
       asked.length === 0 ? {} : await answerHostChecks(asked, { platform, sources: applicationSources(platform) }),
   });

@@ -1,4 +1,3 @@
-import { release } from "node:os";
 import { version } from "./version.ts";
 
 /**
@@ -7,6 +6,7 @@ import { version } from "./version.ts";
  */
 export function peerInfo(options: {
   device: string;
+  release: string;
   answers: Readonly<Record<string, string>>;
 }): Record<string, string> {
   return {
@@ -14,7 +14,7 @@ export function peerInfo(options: {
     // Questions may be put on the tunnel, and sign-ins be handed to a browser.
     IV_SSO: "webauth,crtext",
     UV_ASCLI_VER: version,
-    UV_PLAT_REL: plain(release()),
+    UV_PLAT_REL: plain(options.release),
     // openvpn sends IV_HWADDR by itself, and nobody can set it; it has none where there is no default route.
     UV_HWADDR: options.device,
     ...Object.fromEntries(
