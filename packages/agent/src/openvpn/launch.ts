@@ -38,9 +38,9 @@ export function launchOpenVpn(start: {
   let lastWords = "";
   const listeners = new Set<() => void>();
   const hear = (chunk: Buffer) => {
-    // openvpn itself hides passwords, and not answers to questions.
-    onOutput(chunk.toString("utf8").replace(/(cr-response) [^'\n]*/g, "$1 [...]"));
-    lastWords = (lastWords + chunk.toString("utf8")).slice(-mostLastWords);
+    const text = withoutAnswers(chunk.toString("utf8"));
+    onOutput(text);
+    lastWords = (lastWords + text).slice(-mostLastWords);
     for (const listener of listeners) listener();
   };
   child.stdout.on("data", hear);
@@ -88,4 +88,9 @@ export function launchOpenVpn(start: {
       clearTimeout(late);
     },
   };
+}
+
+/** openvpn itself hides passwords, and not answers to questions: neither as it is told of them nor as it sends them. */
+function withoutAnswers(text: string): string {
+  return text.replace(/(cr-response |CR_RESPONSE,)[^'\n]*/g, "$1[...]");
 }
