@@ -1,12 +1,14 @@
 import { execFile } from "node:child_process";
 import { readdir, readFile } from "node:fs/promises";
+import { processStartTime } from "../windows/process-times.ts";
 
 /*
- * What the system knows of its processes: proc(5) on Linux, ps(1) on macOS. Windows has neither, and no process is found
- * there.
+ * What the system knows of its processes: proc(5) on Linux, ps(1) on macOS. On Windows it tells when one began, and none is
+ * looked for: jobs end what is to be ended.
  */
 
 const onMac = process.platform === "darwin";
+const onWindows = process.platform === "win32";
 const psDeadlineMs = 10_000;
 const mostPsBytes = 64 * 1024 * 1024;
 
@@ -21,10 +23,12 @@ export async function isAlive(pid: string | undefined, startTime: string | undef
 }
 
 /**
- * A number with which a process id means one process: clock ticks since boot, on macOS seconds since the epoch.
+ * A number with which a process id means one process: clock ticks since boot, on macOS seconds since the epoch, on
+ * Windows 100 ns since 1601.
  * Undefined where there is no such process, or the system does not tell.
  */
 export async function startTimeOf(pid: number): Promise<string | undefined> {
+  if (onWindows) return await processStartTime(pid);
   return onMac ? await startTimeByPs(pid) : (await statFields(pid))?.[19];
 }
 
@@ -97,6 +101,7 @@ function ps(args: readonly string[]): Promise<string> {
 }
 
 async function pidsOfProc(): Promise<number[]> {
+  if (onWindows) return [];
   return (await readdir("/proc").catch(() => [])).filter((entry) => /^\d+$/.test(entry)).map(Number);
 }
 

@@ -21,11 +21,9 @@ export class BoundedOutput {
     this.#tail = Buffer.from(tail.subarray(Math.max(0, tail.length - this.#tailBytes)));
   }
 
-  /** Bytes that are no UTF-8, and NULs, become U+FFFD. */
-  text(): string {
+  /** Bytes that are no UTF-8, unless `read` knows better, and NULs, become U+FFFD. */
+  text(read: (bytes: Buffer) => string = (bytes) => bytes.toString("utf8")): string {
     const cut = this.#leftOut > 0 ? [Buffer.from(`\n[… ${this.#leftOut} bytes left out …]\n`)] : [];
-    return Buffer.concat([this.#head, ...cut, this.#tail])
-      .toString("utf8")
-      .replaceAll("\0", "\ufffd");
+    return read(Buffer.concat([this.#head, ...cut, this.#tail])).replaceAll("\0", "\ufffd");
   }
 }

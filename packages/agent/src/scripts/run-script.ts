@@ -1,4 +1,3 @@
-import { type ChildProcess, spawn } from "node:child_process";
 import { createHash } from "node:crypto";
 import { constants as fsConstants } from "node:fs";
 import { type FileHandle, open } from "node:fs/promises";
@@ -11,9 +10,9 @@ import type { Account } from "../machine/account.ts";
 import { isProgram } from "../machine/is-program.ts";
 import { writeNewFile } from "../machine/private-directory.ts";
 import { BoundedOutput } from "./bounded-output.ts";
-import { endScript, killGroup } from "./end-processes.ts";
 import { type ConnectionFacts, refusedNames, scriptEnvironment } from "./environment.ts";
 import { makeScriptDirectory, type ScriptDirectory } from "./script-directory.ts";
+import { type ScriptCommand, startScript } from "./script-process.ts";
 
 export type ScriptToRun = {
   name: string;
@@ -52,9 +51,6 @@ export type ScriptOutcome = {
 };
 
 const mostScriptBytes = 1024 * 1024;
-/** Another process of ours may hold the file open for an instant while it is being started (ETXTBSY). */
-const busyRetries = 25;
-const busyWaitMs = 20;
 /** Children that a script leaves hold its output open; what it said itself has come by then. */
 const drainMs = 250;
 
@@ -136,45 +132,36 @@ type Ready = {
 };
 
 /** On Linux a program is started, and given to the shell, by its descriptor: what its name means by then is no matter. */
-function commandOf({ start, directory, terms }: Ready): ReturnType<typeof spawnOf> & { byDescriptor: boolean } {
-  const command = spawnOf(start);
+function commandOf({ start, directory, terms, script, environment }: Ready): ScriptCommand {
+  const command = {
+    ...spawnOf(start),
+    ...{ commandLine: start.commandLine, environment, temporary: directory.temporary, directory: directory.path },
+  };
   const path = join(directory.path, start.file.name);
   const direct = start.program === path || start.program === "/bin/sh";
-  if (terms.platform !== "linux" || process.platform !== "linux" || !direct) return { ...command, byDescriptor: false };
+  if (terms.platform !== "linux" || process.platform !== "linux" || !direct)
+    return { ...command, descriptor: undefined };
   const swap = (word: string) => (word === path ? "/proc/self/fd/3" : word);
-  return { ...command, program: swap(command.program), args: command.args.map(swap), byDescriptor: true };
+  return { ...command, program: swap(command.program), args: command.args.map(swap), descriptor: script.fd };
 }
 
 async function run(ready: Ready): Promise<Omit<ScriptOutcome, "startedAt" | "durationMs">> {
-  const { script, environment, directory, terms } = ready;
-  const { program, args, options, byDescriptor } = commandOf(ready);
-  const start = () =>
-    spawn(program, args, {
-      ...options,
-      env: environment,
-      cwd: directory.temporary,
-      // A session of its own: the deadline ends whatever the script started, and no key of the terminal reaches it.
-      detached: true,
-      stdio: ["pipe", "pipe", "pipe", ...(byDescriptor ? [script.fd] : [])],
-      windowsHide: true,
-    });
-  const child = await started(start);
-  if (typeof child === "string") {
-    return { outcome: "failed", exitCode: null, signal: null, detail: `it could not be started: ${child}`, output: "" };
-  }
-  const pid = child.pid as number;
+  const { terms } = ready;
+  // There are programs on Windows that open a script only where nobody else has it open.
+  if (process.platform === "win32") await ready.script.close();
+  const script = await startScript(commandOf(ready));
   // Whoever makes us end at once does not leave it running. What went its own way the next agent finds by its directory.
-  const atExit = () => killGroup(pid);
-  process.on("exit", atExit);
+  process.on("exit", script.endAtExit);
   const output = new BoundedOutput(terms.mostOutputBytes);
-  child.stdout?.on("data", (chunk: Buffer) => output.add(chunk));
-  child.stderr?.on("data", (chunk: Buffer) => output.add(chunk));
-  child.stdin?.on("error", () => undefined);
-  child.stdin?.end(terms.stdin ?? "");
-  const exited = new Promise<[number | null, NodeJS.Signals | null]>((resolve) =>
-    child.once("exit", (code, signal) => resolve([code, signal])),
+  for (const stream of script.outputs) {
+    stream.on("data", (chunk: Buffer) => output.add(chunk));
+    stream.on("error", () => undefined);
+  }
+  const closed = Promise.all(
+    script.outputs.map((stream) => new Promise<void>((resolve) => stream.once("close", resolve))),
   );
-  const closed = new Promise<void>((resolve) => child.once("close", () => resolve()));
+  script.stdin.on("error", () => undefined);
+  script.stdin.end(terms.stdin ?? "");
   const stopped = Promise.withResolvers<string>();
   const late = setTimeout(
     () => stopped.resolve(`it did not end within ${terms.deadlineMs} ms and was killed`),
@@ -183,42 +170,19 @@ async function run(ready: Ready): Promise<Omit<ScriptOutcome, "startedAt" | "dur
   const abort = () => stopped.resolve("it was killed because the agent was ended");
   terms.signal?.addEventListener("abort", abort);
   if (terms.signal?.aborted) abort();
-  const ending = await Promise.race([exited, stopped.promise]);
+  const ending = await Promise.race([script.exited, stopped.promise]);
   clearTimeout(late);
   terms.signal?.removeEventListener("abort", abort);
   if (typeof ending === "string") {
-    await endScript(pid, directory.path);
-    await Promise.race([exited, wait(1_000, undefined, { ref: false })]);
-  }
-  process.off("exit", atExit);
+    await script.end();
+    await Promise.race([script.exited, wait(1_000, undefined, { ref: false })]);
+  } else script.release();
+  process.off("exit", script.endAtExit);
   await Promise.race([closed, wait(drainMs)]);
-  for (const stream of [child.stdout, child.stderr, child.stdin]) stream?.destroy();
+  for (const stream of [...script.outputs, script.stdin]) stream.destroy();
+  const said = output.text(script.readOutput);
   if (typeof ending === "string")
-    return { outcome: "timed-out", exitCode: null, signal: "SIGKILL", detail: ending, output: output.text() };
+    return { outcome: "timed-out", exitCode: null, signal: "SIGKILL", detail: ending, output: said };
   const [exitCode, signal] = ending;
-  return { outcome: "ran", exitCode, signal, detail: null, output: output.text() };
-}
-
-/** The running program, or why it could not be started. */
-async function started(start: () => ChildProcess): Promise<ChildProcess | string> {
-  for (let retries = busyRetries; ; retries -= 1) {
-    const child = await new Promise<ChildProcess | NodeJS.ErrnoException>((resolve) => {
-      try {
-        const begun = start();
-        begun.once("error", resolve);
-        begun.once("spawn", () => resolve(begun));
-      } catch (error) {
-        resolve(error as NodeJS.ErrnoException);
-      }
-    });
-    if (!(child instanceof Error)) return child;
-    if (child.code !== "ETXTBSY" || retries === 0) return wordsFor(child);
-    await wait(busyWaitMs);
-  }
-}
-
-function wordsFor(error: NodeJS.ErrnoException): string {
-  if (error.code === "ENOENT") return "the program that its first line names is not on this machine";
-  if (error.code === "EACCES") return "this account may not run it (is the file system mounted noexec?)";
-  return error.code ?? error.message;
+  return { outcome: "ran", exitCode, signal, detail: null, output: said };
 }

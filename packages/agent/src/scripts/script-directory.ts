@@ -1,5 +1,6 @@
 import { mkdir, mkdtemp, readdir, rm } from "node:fs/promises";
 import { join } from "node:path";
+import { setTimeout as wait } from "node:timers/promises";
 import { makePrivateDirectory } from "../machine/private-directory.ts";
 import { isAlive, processesWithVariable, startTimeOf } from "../machine/processes.ts";
 
@@ -24,7 +25,7 @@ export async function makeScriptDirectory(base: string): Promise<ScriptDirectory
     path,
     temporary,
     programs,
-    [Symbol.asyncDispose]: () => rm(path, { recursive: true, force: true, maxRetries: 3 }),
+    [Symbol.asyncDispose]: async () => void (await remove(path)),
   };
 }
 
@@ -38,8 +39,7 @@ export async function sweepScriptDirectories(base: string): Promise<number> {
     const [, pid, startTime] = /^(\d+)-(\d+)-/.exec(name) ?? [];
     if (pid !== undefined && (await isAlive(pid, startTime))) continue;
     await killProcessesOf(join(base, name));
-    await rm(join(base, name), { recursive: true, force: true, maxRetries: 3 });
-    swept += 1;
+    if (await remove(join(base, name))) swept += 1;
   }
   return swept;
 }
@@ -51,6 +51,21 @@ export async function killProcessesOf(path: string): Promise<void> {
       process.kill(pid, "SIGKILL");
     } catch {
       // It ended meanwhile.
+    }
+  }
+}
+
+/** False where it is still used: on Windows nobody can remove the working directory of what a script left running. */
+async function remove(path: string): Promise<boolean> {
+  // There, what was ended still has it for a moment.
+  for (let retries = process.platform === "win32" ? 5 : 0; ; retries -= 1) {
+    try {
+      await rm(path, { recursive: true, force: true, maxRetries: process.platform === "win32" ? 0 : 3 });
+      return true;
+    } catch (error) {
+      if (process.platform !== "win32") throw error;
+      if (retries === 0) return false;
+      await wait(50);
     }
   }
 }

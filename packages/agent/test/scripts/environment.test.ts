@@ -1,5 +1,4 @@
 import { expect, test } from "vitest";
-import { treeEnd } from "../../src/scripts/end-processes.ts";
 import { refusedNames, scriptEnvironment } from "../../src/scripts/environment.ts";
 import type { Variables } from "../../src/scripts/windows-environment.ts";
 
@@ -81,11 +80,4 @@ test.each([
 ] as const)("of what administrators may define, on %s of %j", (platform, names, refused) => {
   const defined = Object.fromEntries(names.map((name) => [name, "x"]));
   expect(refusedNames(defined, platform)).toEqual(refused ?? names);
-});
-
-test("on Windows the system's own program ends a script with all that it started", () => {
-  expect(treeEnd(4711, "D:\\Windows")).toEqual({
-    program: "D:\\Windows\\System32\\taskkill.exe",
-    args: ["/PID", "4711", "/T", "/F"],
-  });
 });

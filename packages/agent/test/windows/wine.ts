@@ -49,6 +49,8 @@ export type Wine = AsyncDisposable & {
   /** Runs the agent to its end. */
   agent(args: readonly string[], options?: RunOptions & { deadlineMs?: number }): Promise<Ended>;
   startAgent(args: readonly string[], options?: RunOptions): Promise<WineChild>;
+  /** What runs in it, with the words that it was started with. */
+  processes(): Promise<{ pid: number; command: string }[]>;
   /** Bundles a module with what it imports of ours; gives the path by which `node` runs it. */
   bundle(entry: string): Promise<string>;
 };
@@ -97,8 +99,8 @@ export async function openWine(
   let count = 0;
   /** Files, because Node's pipes are sockets, which Wine's programs cannot read. */
   async function spawned(program: string, args: readonly string[], { environment: more, input, cwd }: RunOptions) {
-    count += 1;
-    const file = (name: string) => join(temporary, `${count}.${name}`);
+    const own = ++count;
+    const file = (name: string) => join(temporary, `${own}.${name}`);
     await writeFile(file("in"), input ?? "");
     const [stdin, stdout, stderr] = [openSync(file("in"), "r"), openSync(file("out"), "w"), openSync(file("err"), "w")];
     const [first = "", ...rest] = commandOf(program, args);
@@ -141,6 +143,7 @@ export async function openWine(
     ...{ node, agentProgram, run, start },
     agent: (args, more) => run(node, [agentProgram, ...args], more),
     startAgent: (args, more) => start(node, [agentProgram, ...args], more),
+    processes: () => processesIn(prefix),
     async bundle(entry) {
       const name = basename(entry).replace(/\.\w+$/, "");
       await bundlePrograms({ [name]: entry }, join(agent, "programs"));
@@ -151,7 +154,7 @@ export async function openWine(
       await until("all programs of this Windows to end", async () => (await processesIn(prefix)).length === 0, {
         otherwise: () => prefix,
       }).finally(async () => {
-        for (const pid of await processesIn(prefix)) process.kill(pid, "SIGKILL");
+        for (const { pid } of await processesIn(prefix)) process.kill(pid, "SIGKILL");
         await rm(directory, { recursive: true, force: true, maxRetries: 5 });
       });
     },
@@ -174,12 +177,13 @@ async function linkTree(from: string, to: string): Promise<void> {
   }
 }
 
-async function processesIn(prefix: string): Promise<number[]> {
-  const found: number[] = [];
+async function processesIn(prefix: string): Promise<{ pid: number; command: string }[]> {
+  const found: { pid: number; command: string }[] = [];
   for (const entry of await readdir("/proc")) {
     if (!/^\d+$/.test(entry)) continue;
-    const environment = await readFile(`/proc/${entry}/environ`, "utf8").catch(() => "");
-    if (environment.split("\0").includes(`WINEPREFIX=${prefix}`)) found.push(Number(entry));
+    const read = (file: string) => readFile(`/proc/${entry}/${file}`, "utf8").catch(() => "");
+    if (!(await read("environ")).split("\0").includes(`WINEPREFIX=${prefix}`)) continue;
+    found.push({ pid: Number(entry), command: (await read("cmdline")).replaceAll("\0", " ") });
   }
   return found;
 }
