@@ -8,6 +8,7 @@ import { askAgent, connectedAgents } from "../control/control-socket.ts";
 import { AgentFailure } from "../failure.ts";
 import { onOneLine } from "../fit-for-terminal.ts";
 import type { PythonChoice } from "../interpreter/machine.ts";
+import { rootWords } from "../machine/as-root.ts";
 import { ownPlatform } from "../machine/system.ts";
 import { runScript } from "../scripts/run-script.ts";
 import { sweepScriptDirectories } from "../scripts/script-directory.ts";
@@ -136,7 +137,11 @@ export const commands: Readonly<Record<string, Command>> = {
       const event = oneOf<ScriptEvent | "">("--event", values.event, ["connect", "disconnect"], "");
       if (event === "") throw new AgentFailure("usage", "Say --event connect or --event disconnect.");
       if (account.isRoot && !values["allow-root"])
-        throw new AgentFailure("not-permitted", "You are root, and the script would be too.", "Say --allow-root.");
+        throw new AgentFailure(
+          "not-permitted",
+          `You are ${rootWords().root}, and the script would be too.`,
+          "Say --allow-root.",
+        );
       const facts = await stat(path).catch(() => undefined);
       if (!facts?.isFile() || facts.size > mostScriptBytes)
         throw new AgentFailure("failed", `${path} is no script, or longer than ${mostScriptBytes} bytes.`);
@@ -158,7 +163,8 @@ export const commands: Readonly<Record<string, Command>> = {
         },
       );
       print(outcome.output);
-      if (outcome.outcome !== "ran") throw new AgentFailure("failed", `${basename(path)}: ${outcome.detail}.`);
+      if (outcome.outcome !== "ran")
+        throw new AgentFailure("failed", `${basename(path)}: ${outcome.detail.replace(/\.$/, "")}.`);
       if (outcome.signal !== null)
         throw new AgentFailure("failed", `${basename(path)} was ended by ${outcome.signal}.`);
       tell(`${basename(path)}: exit status ${outcome.exitCode}, ${outcome.durationMs} ms`);
