@@ -1,7 +1,7 @@
 import { findProgram, type ScriptMachine } from "./machine.ts";
 import { startPython, systemPython } from "./python-start.ts";
 import { type Interpretation, refused, type Script, type ScriptStart } from "./script-start.ts";
-import { firstLine, readShebang, withoutMark } from "./shebang.ts";
+import { firstLine, readShebang, type Shebang, withoutMark } from "./shebang.ts";
 
 /** A script without a first line that names a program: what a shell would run it with (POSIX, on ENOEXEC). */
 const shell = "/bin/sh";
@@ -17,6 +17,7 @@ export function interpretOnUnix(script: Script, machine: ScriptMachine): Interpr
   if (wantsPython && systemPython(machine) === undefined && machine.python !== "system") {
     return startPython(script, { ...machine, python: "builtin" });
   }
+  if (asksForStandIn(shebang, machine)) return startPython(script, machine);
   if (shebang.kind === "extension") {
     return refused(`#EXT ${shebang.extension} is for Windows; here a first line like "#!/bin/sh" names the program`);
   }
@@ -33,6 +34,16 @@ export function interpretOnUnix(script: Script, machine: ScriptMachine): Interpr
       ? { kind: "start", program: shell, args: [path], ...common }
       : { kind: "start", program: path, args: [], ...common };
   return start;
+}
+
+/**
+ * macOS' own python3 is none without Apple's developer tools: started by the system it opens a dialog, on nobody's screen
+ * perhaps. Where it is asked for and is none, another Python runs the script, or it is refused.
+ */
+function asksForStandIn(shebang: Shebang, machine: ScriptMachine): boolean {
+  if (machine.platform !== "mac" || shebang.kind !== "program") return false;
+  if (!shebang.throughEnv) return shebang.program === "/usr/bin/python3" && !machine.isProgram(shebang.program);
+  return /^python[23]?$/.test(shebang.program) && systemPython(machine) === undefined;
 }
 
 /** The kernel takes a byte order mark or a carriage return for a part of the program's name. */

@@ -18,6 +18,11 @@ export type ConnectionFacts = {
 };
 
 const usualPath = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin";
+/** What is in Homebrew's directories belongs to whoever installed it: nothing for root, who gets the system's alone. */
+const macPaths = {
+  root: "/usr/sbin:/usr/bin:/sbin:/bin",
+  user: `/opt/homebrew/bin:/opt/homebrew/sbin:${usualPath}`,
+};
 
 /** Of the user's session, for user scripts that open windows: nothing that runs or loads anything. */
 const ofTheSession = ["DISPLAY", "WAYLAND_DISPLAY", "XAUTHORITY", "XDG_RUNTIME_DIR", "DBUS_SESSION_BUS_ADDRESS"];
@@ -50,7 +55,7 @@ export function scriptEnvironment(options: {
   const own =
     platform === "win"
       ? windowsVariables({ account, temporary, session, system, prepath })
-      : unixVariables({ account, temporary, session, prepath });
+      : unixVariables({ onMac: platform === "mac", account, temporary, session, prepath });
   return {
     ...(session && platform !== "win" && present(session, ofTheSession)),
     ...others,
@@ -67,19 +72,21 @@ export function scriptEnvironment(options: {
 }
 
 function unixVariables(given: {
+  onMac: boolean;
   account: Account;
   temporary: string;
   session: Variables | undefined;
   prepath: string;
 }): Record<string, string> {
-  const { account, temporary, session, prepath } = given;
+  const { onMac, account, temporary, session, prepath } = given;
   const lang = session?.LANG ?? "";
+  const path = onMac ? macPaths[account.isRoot ? "root" : "user"] : usualPath;
   return {
     HOME: account.home,
     USER: account.name,
     LOGNAME: account.name,
-    PATH: prepath === "" ? usualPath : `${prepath}:${usualPath}`,
-    LANG: /^[A-Za-z0-9_.@-]{1,40}$/.test(lang) ? lang : "C.UTF-8",
+    PATH: prepath === "" ? path : `${prepath}:${path}`,
+    LANG: /^[A-Za-z0-9_.@-]{1,40}$/.test(lang) ? lang : onMac ? "en_US.UTF-8" : "C.UTF-8",
     TMPDIR: temporary,
   };
 }

@@ -7,7 +7,7 @@ import { interpret, spawnOf } from "../interpreter/interpret.ts";
 import type { Platform, PythonChoice } from "../interpreter/machine.ts";
 import type { ScriptFile, ScriptStart } from "../interpreter/script-start.ts";
 import type { Account } from "../machine/account.ts";
-import { isProgram } from "../machine/is-program.ts";
+import { programCheck } from "../machine/developer-tools.ts";
 import { writeNewFile } from "../machine/private-directory.ts";
 import { BoundedOutput } from "./bounded-output.ts";
 import { type ConnectionFacts, refusedNames, scriptEnvironment } from "./environment.ts";
@@ -75,6 +75,7 @@ export async function runScript(script: ScriptToRun, terms: RunTerms): Promise<S
     const environment = scriptEnvironment({
       ...{ ...terms, defined: script.environment, temporary: directory.temporary, system: process.env },
     });
+    const isProgram = await programCheck(terms.platform);
     const start = interpret(
       { text: script.text, fileBase: script.name },
       { platform: terms.platform, environment, directory: directory.path, python: terms.python, isProgram },

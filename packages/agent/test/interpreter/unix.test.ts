@@ -4,10 +4,11 @@ import { chmod, mkdir, mkdtemp, rm, symlink, writeFile } from "node:fs/promises"
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { promisify } from "node:util";
-import { afterAll, beforeAll, expect, test } from "vitest";
+import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { interpret } from "../../src/interpreter/interpret.ts";
 import type { ScriptMachine } from "../../src/interpreter/machine.ts";
 import type { Script } from "../../src/interpreter/script-start.ts";
+import { developerDirectory, isProgramOnMac } from "../../src/machine/developer-tools.ts";
 
 const execute = promisify(execFile);
 let directory: string;
@@ -92,6 +93,60 @@ test("with python3 there, the setting decides about #PYTHON", () => {
   expect(of("auto")).toMatchObject({ python: "system" });
   expect(of("system")).toMatchObject({ python: "system" });
   expect(of("builtin")).toMatchObject({ python: "builtin" });
+});
+
+// macOS is not at hand: what there is of it are the paths that are programs there.
+const tools = "/Library/Developer/CommandLineTools";
+const standIn = "/usr/bin/python3";
+const macs: [there: readonly string[], directory: string | undefined, python: string | undefined][] = [
+  [[standIn], undefined, undefined],
+  [[standIn], tools, undefined],
+  [[standIn, `${tools}/usr/bin/python3`], tools, standIn],
+  [[standIn, "/opt/homebrew/bin/python3"], undefined, "/opt/homebrew/bin/python3"],
+];
+
+describe.each(macs)("on macOS with %j and developer tools at %s", (there, tools, python) => {
+  const machine = (changes: Partial<ScriptMachine> = {}): ScriptMachine => ({
+    ...{ platform: "mac", environment: { PATH: "/opt/homebrew/bin:/usr/bin" }, directory: "/s", python: "auto" },
+    isProgram: (path) => isProgramOnMac(path, tools, (one) => there.includes(one)),
+    ...changes,
+  });
+  const first = { python: "#PYTHON", env: "#!/usr/bin/env python3", direct: "#!/usr/bin/python3 -E" };
+  const start = (line: string, changes?: Partial<ScriptMachine>) =>
+    interpret({ text: `${line}\nprint(1)\n`, fileBase: "a" }, machine(changes));
+  const direct = python === standIn;
+
+  test("its stand-in for Python is never started", () => {
+    expect(start(first.python)).toMatchObject(
+      python === undefined ? { python: "builtin" } : { python: "system", program: python },
+    );
+    expect(start(first.env)).toMatchObject(python === undefined ? { python: "builtin" } : { program: "/s/a" });
+    if (direct) expect(start(first.direct)).toMatchObject({ program: "/s/a" });
+    else expect(start(first.direct)).toMatchObject({ python: python === undefined ? "builtin" : "system" });
+    for (const line of Object.values(first)) {
+      const system = start(line, { python: "system" });
+      if (python === undefined) expect(system).toMatchObject({ kind: "refused" });
+      else expect(system).toMatchObject({ kind: "start" });
+    }
+  });
+
+  test("a private python is for one that is there", () => {
+    expect(start("#!/bin/sh")).toMatchObject({
+      privatePrograms: python === undefined ? [] : [{ contents: `#!/bin/sh\nexec '${python}' "$@"\n` }],
+    });
+  });
+});
+
+test.each([
+  ["echo /Library/Developer/CommandLineTools", "/Library/Developer/CommandLineTools"],
+  ["echo /Applications/Xcode.app/Contents/Developer/", "/Applications/Xcode.app/Contents/Developer"],
+  ["echo 'xcode-select: error: unable to get active developer directory' >&2; exit 2", undefined],
+  ["echo none", undefined],
+])("where the developer tools are is what xcode-select -p says: %s", async (says, expected) => {
+  const program = join(await mkdtemp(join(directory, "select-")), "xcode-select");
+  await writeFile(program, `#!/bin/sh\n[ "$*" = -p ] || exit 64\n${says}\n`, { mode: 0o700 });
+  expect(await developerDirectory(program)).toBe(expected);
+  expect(await developerDirectory(join(directory, "none"))).toBeUndefined();
 });
 
 test.each([

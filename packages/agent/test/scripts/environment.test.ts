@@ -72,6 +72,19 @@ test("on unix it has none of that, and its session's display where there is one"
 });
 
 test.each([
+  ["a user", 501, "/opt/homebrew/bin:/opt/homebrew/sbin:/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"],
+  ["the machine's owner, for whom nothing is run that somebody else can change", 0, "/usr/sbin:/usr/bin:/sbin:/bin"],
+] as const)("on macOS programs are found for %s where they are", (_who, uid, expected) => {
+  const made = (defined: Record<string, string>) =>
+    scriptEnvironment({
+      ...{ platform: "mac", connection, defined, temporary: "/s/tmp", system: {}, session: {} },
+      account: { name: "alice", home: "/Users/alice", uid, isRoot: uid === 0 },
+    });
+  expect(made({})).toMatchObject({ PATH: expected, LANG: "en_US.UTF-8" });
+  expect(made({ PREPATH: "/opt/tools" })).toMatchObject({ PATH: `/opt/tools:${expected}` });
+});
+
+test.each([
   ["linux", ["PREPATH", "DRIVE", "TEMP", "userprofile"], []],
   ["linux", ["LD_PRELOAD", "ld_preload", "IFS", "TAR_OPTIONS", "DOTNET_STARTUP_HOOKS"], undefined],
   ["win", ["PREPATH", "DRIVE", "TEMPLATE"], []],
