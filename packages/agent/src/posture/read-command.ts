@@ -9,16 +9,13 @@ const mostBytes = 64 * 1024 * 1024;
 const directories = ["/usr/bin", "/bin", "/usr/local/bin"];
 
 export const readCommand: ReadCommand = async (program, args) => {
-  const path = program.includes("\\")
-    ? program
-    : directories.map((directory) => `${directory}/${program}`).find((known) => existsSync(known));
+  const path = directories.map((directory) => `${directory}/${program}`).find((known) => existsSync(known));
   if (path === undefined) return "";
   return new Promise((read) => {
     const options = {
       timeout: deadlineMs,
       killSignal: "SIGKILL" as const,
       maxBuffer: mostBytes,
-      windowsHide: true,
       env: { ...process.env, LC_ALL: "C.UTF-8" },
     };
     const child = execFile(path, [...args], options, (error, output) => read(error === null ? output : ""));

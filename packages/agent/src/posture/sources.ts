@@ -10,10 +10,10 @@ import { registrySource } from "./windows.ts";
 /** What knows of the applications of a machine, the most reliable first: the first that knows one answers for it. */
 export function applicationSources(
   platform: Platform,
-  options: { home?: string; read?: ReadCommand; systemRoot?: string } = {},
+  options: { home?: string; read?: ReadCommand } = {},
 ): ApplicationSource[] {
-  const { home = homedir(), read = readCommand, systemRoot = process.env.SystemRoot ?? "C:\\Windows" } = options;
-  if (platform === "win") return [registrySource(read, systemRoot)];
+  const { home = homedir(), read = readCommand } = options;
+  if (platform === "win") return [registrySource()];
   if (platform === "mac") {
     return [bundleSource(read, ["/Applications", "/System/Applications", join(home, "Applications")])];
   }

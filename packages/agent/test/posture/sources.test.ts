@@ -48,46 +48,33 @@ const recorded =
     outputs[[program, ...args].join(" ")] ?? "";
 
 test("the registry's uninstall keys: three views, without parts, updates and keys that are nobody's", async () => {
-  const reg = "C:\\Windows\\System32\\reg.exe query";
-  const uninstall = "SOFTWARE\\Microsoft\\Windows\\CurrentVersion\\Uninstall";
-  const read = recorded({
-    [`${reg} HKLM\\${uninstall} /s /reg:64`]: `
-HKEY_LOCAL_MACHINE\\${uninstall}\\Mozilla Firefox 128.0 (x64 en-US)
-    DisplayName    REG_SZ    Mozilla Firefox (x64 en-US)
-    DisplayVersion    REG_SZ    128.0
-    InstallLocation    REG_SZ    C:\\Program Files\\Mozilla Firefox
-    NoModify    REG_DWORD    0x1
-
-HKEY_LOCAL_MACHINE\\${uninstall}\\{90160000-008C-0000-1000-0000000FF1CE}
-    DisplayName    REG_SZ    Office 16 Click-to-Run Part
-    DisplayVersion    REG_SZ    16.0
-    SystemComponent    REG_DWORD    0x1
-
-HKEY_LOCAL_MACHINE\\${uninstall}\\KB5001
-    DisplayName    REG_SZ    Update for Firefox
-    ParentKeyName    REG_SZ    Mozilla Firefox
-
-HKEY_LOCAL_MACHINE\\${uninstall}\\AddressBook
-
-End of search: 9 match(es) found.
-`.replaceAll("\n", "\r\n"),
-    [`${reg} HKLM\\${uninstall} /s /reg:32`]: `
-HKEY_LOCAL_MACHINE\\SOFTWARE\\WOW6432Node\\Microsoft\\Windows\\CurrentVersion\\Uninstall\\Tool
-    DisplayName    REG_SZ    Tool    with    columns
-    DisplayVersion    REG_SZ    
-`,
-    [`${reg} HKCU\\${uninstall} /s`]: `
-HKEY_CURRENT_USER\\${uninstall}\\Zoom
-    DisplayName    REG_SZ    Zoom Workplace
-    DisplayVersion    REG_SZ    6.2.3 (47507)
-`,
-  });
-  const sources = [registrySource(read, "C:\\Windows")];
-  const lines = ["FIREFOX=^Mozilla Firefox", "ZOOM=^Zoom", "TOOL=^Tool {4}with", "OFFICE=Office", "UPDATE=^Update"];
+  const keys: Record<string, Record<string, string>[]> = {
+    "machine-64": [
+      { DisplayName: "Mozilla Firefox (x64 en-US)", DisplayVersion: "128.0" },
+      { DisplayName: "Office 16 Click-to-Run Part", DisplayVersion: "16.0", SystemComponent: "1" },
+      { DisplayName: "Update for Firefox", ParentKeyName: "Mozilla Firefox" },
+      {},
+    ],
+    "machine-32": [
+      { DisplayName: "Tool ", DisplayVersion: "" },
+      { DisplayName: "Old", VersionMajor: "1", VersionMinor: "2" },
+    ],
+    account: [{ DisplayName: "Zoom Workplace", DisplayVersion: "6.2.3 (47507)", SystemComponent: "0" }],
+  };
+  const sources = [registrySource(async (view) => (keys[view] ?? []).map((values) => new Map(Object.entries(values))))];
+  const lines = [
+    "FIREFOX=^Mozilla Firefox",
+    "ZOOM=^Zoom",
+    "TOOL=^Tool$",
+    "OLD=^Old$",
+    "OFFICE=Office",
+    "UPDATE=^Update",
+  ];
   expect(await answerHostChecks(lines, { platform: "win", sources })).toEqual({
     UV_APPVER_FIREFOX: "128.0",
     UV_APPVER_ZOOM: "6.2.3_(47507)",
     UV_APPVER_TOOL: "ERR_NO_VERSION",
+    UV_APPVER_OLD: "1.2",
     UV_APPVER_OFFICE: "ERR_NOT_FOUND",
     UV_APPVER_UPDATE: "ERR_NOT_FOUND",
   });
