@@ -164,7 +164,7 @@ export const commands: Readonly<Record<string, Command>> = {
       );
       print(outcome.output);
       if (outcome.outcome !== "ran")
-        throw new AgentFailure("failed", `${basename(path)}: ${outcome.detail.replace(/\.$/, "")}.`);
+        throw new AgentFailure("failed", `${basename(path)}: ${outcome.detail?.replace(/\.$/, "")}.`);
       if (outcome.signal !== null)
         throw new AgentFailure("failed", `${basename(path)} was ended by ${outcome.signal}.`);
       tell(`${basename(path)}: exit status ${outcome.exitCode}, ${outcome.durationMs} ms`);
