@@ -44,10 +44,12 @@ export async function runAgent(argv: readonly string[], environment: NodeJS.Proc
     if (command === undefined)
       throw new AgentFailure("usage", `There is no command ${onOneLine(name)}.`, "See sallyport-agent --help.");
     const account = await ownAccount();
+    // A service is given another environment: of this Windows is asked.
+    const known = ownPlatform() === "win" ? { ...environment, ProgramData: await programData() } : environment;
     const around: Surroundings = {
       account,
-      places: placesOf(account, environment, ownPlatform()),
-      machine: await machineOf(environment),
+      places: placesOf(account, known, ownPlatform()),
+      machine: machineOf(known),
       environment,
       questions,
       tell,
@@ -68,17 +70,14 @@ export async function runAgent(argv: readonly string[], environment: NodeJS.Proc
 }
 
 /** Tests put the machine's own files elsewhere; a service is started by its owner, in an environment of theirs. */
-async function machineOf(environment: NodeJS.ProcessEnv): Promise<ServicePlaces> {
+function machineOf(environment: NodeJS.ProcessEnv): ServicePlaces {
   const other = environment.SALLYPORT_AGENT_SERVICE;
-  if (ownPlatform() === "win") {
-    if (other === undefined || !win32.isAbsolute(other))
-      return servicePlaces("win", { ProgramData: await programData() });
+  if (ownPlatform() === "win" && other !== undefined && win32.isAbsolute(other))
     return {
       policy: win32.join(other, "policy.json"),
       socket: `\\\\.\\pipe\\sallyport-agent-${win32.basename(other)}`,
       directory: win32.join(other, "state"),
     };
-  }
   return other?.startsWith("/")
     ? { policy: `${other}/policy.json`, socket: `${other}/run/service.sock`, directory: `${other}/state` }
     : servicePlaces(ownPlatform(), environment);

@@ -8,7 +8,7 @@ import type { Endpoint, OnAgent, Peer } from "./peer.ts";
  * Administrators' own. They and the system may do everything; whoever signed in may speak, and not make an instance of it
  * beside ours.
  */
-const rights = `O:BAD:P(A;;GA;;;SY)(A;;GA;;;BA)(A;;0x${clientRights.toString(16)};;;AU)`;
+export const rights = `O:BAD:P(A;;GA;;;SY)(A;;GA;;;BA)(A;;0x${clientRights.toString(16)};;;AU)`;
 
 /** What Windows gives a pipe of the system's, or of somebody who runs as an administrator. */
 export const isServicesOwner = (sddl: string): boolean => /^O:(SY|BA)$/.test(sddl);
