@@ -75,8 +75,9 @@ export async function openAuthority(options: { directory: string; now?: () => Da
       const commonName = serverName(profileId);
       const home = join(servers, profileId);
       await mkdir(home, { recursive: true, mode: 0o700 });
-      const found = await newestServer(signer, home, { commonName, until: new Date(now().getTime() + renewBeforeMs) });
-      const place = found ?? join(home, await makeServer(signer, home, { commonName, now: now() }));
+      const at = now();
+      const found = await newestServer(signer, home, { commonName, at });
+      const place = found ?? join(home, await makeServer(signer, home, { commonName, now: at }));
       return { ...shared, certificate: join(place, "server.crt"), key: join(place, "server.key") };
     },
 
@@ -147,21 +148,23 @@ async function readAuthority(own: string, now: Date): Promise<{ signer: Signer; 
   return { signer, caPem, serverKeyPem };
 }
 
-/** Of the profile's server certificates the one that is good the longest, if that is long enough. */
+/** Of the profile's server certificates in force the one that is good the longest, if that is long enough. */
 async function newestServer(
   signer: Signer,
   home: string,
-  wanted: { commonName: string; until: Date },
+  wanted: { commonName: string; at: Date },
 ): Promise<string | undefined> {
   let best: { place: string; notAfter: Date } | undefined;
   for (const name of await readdir(home)) {
     const place = join(home, name);
     const pem = await readFile(join(place, "server.crt"), "utf8").catch(() => "");
     const found = await readSigned(signer, pem);
-    if (found?.commonName !== wanted.commonName) continue;
+    // One that was made while the clock was ahead would keep everybody out until then.
+    if (found?.commonName !== wanted.commonName || found.notBefore > wanted.at) continue;
     if (!best || found.notAfter > best.notAfter) best = { place, notAfter: found.notAfter };
   }
-  const longEnough = best && (best.notAfter > wanted.until || best.notAfter >= signer.certificate.notAfter);
+  const until = new Date(wanted.at.getTime() + renewBeforeMs);
+  const longEnough = best && (best.notAfter > until || best.notAfter >= signer.certificate.notAfter);
   return longEnough ? best?.place : undefined;
 }
 

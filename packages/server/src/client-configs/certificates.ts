@@ -114,12 +114,13 @@ export async function readSigner(certificatePem: string, keyPem: string): Promis
 export async function readSigned(
   signer: Signer,
   certificatePem: string,
-): Promise<{ commonName: string | undefined; notAfter: Date } | undefined> {
+): Promise<{ commonName: string | undefined; notBefore: Date; notAfter: Date } | undefined> {
   try {
     const certificate = new x509.X509Certificate(certificatePem);
     const { publicKey } = signer.certificate;
     if (!(await certificate.verify({ publicKey, signatureOnly: true }))) return undefined;
-    return { commonName: certificate.subjectName.getField("CN")[0], notAfter: certificate.notAfter };
+    const { notBefore, notAfter } = certificate;
+    return { commonName: certificate.subjectName.getField("CN")[0], notBefore, notAfter };
   } catch {
     return undefined;
   }

@@ -160,6 +160,17 @@ describe("a profile's server certificate", () => {
     expect(await (await later(9.1)).serverFiles("office")).toEqual(renewed);
   });
 
+  it("that was made while the clock was ahead is replaced when the clock is right: nobody could connect", async () => {
+    const directory = await newDirectory();
+    await openAuthority({ directory });
+    const ahead = await openAuthority({ directory, now: () => new Date(Date.now() + 5 * yearMs) });
+    const early = await ahead.serverFiles("office");
+    const authority = await openAuthority({ directory });
+    const files = await authority.serverFiles("office");
+    expect(files.certificate).not.toBe(early.certificate);
+    expect(await authority.serverFiles("office")).toEqual(files);
+  });
+
   it("is made once in the authority's last year, which it cannot outlive", async () => {
     const directory = await newDirectory();
     await openAuthority({ directory });

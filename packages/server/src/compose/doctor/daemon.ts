@@ -10,8 +10,8 @@ import type { NetworkFinding } from "../../network/network.ts";
 import { wayOut } from "../../post-auth/fault-text.ts";
 import type { ActiveScript } from "../../post-auth/generation.ts";
 import type { AttemptStore, SettingStore } from "../../store/store.ts";
+import { examineAttempts } from "./attempts.ts";
 import { fault, ok, warning } from "./finding.ts";
-import { recentOutages } from "./recent-outages.ts";
 
 /** What the running daemon knows of itself. */
 export function examineDaemon(options: {
@@ -33,7 +33,7 @@ export function examineDaemon(options: {
       ...(await options.scripts()).map(scriptFinding),
       ...methodFindings(settings, options.nasIdentifier()),
       ...networkFindings(await options.inspectNetwork()),
-      ...(await recentOutages(options.attempts)),
+      ...(await examineAttempts(options.attempts)),
     ];
     const attached = listeners.flatMap(({ ours, profileId, server }) =>
       ours || server === undefined ? [] : [{ profileId, pid: server.pid ?? null }],
@@ -52,8 +52,9 @@ function listenerFinding({ profileId, listener, ours, server, failure }: Listene
     );
   }
   if (ours) {
-    const next = `Read the daemon's log, and openvpn.log in its directory: is another program at ${listener}?`;
-    return fault(id, `${listener} of ${profileId} is not served: its openvpn does not run or does not answer`, next);
+    const next = `Mend what it says, and it is served: it is started again and again. Is another program at ${listener}?`;
+    const why = failure ?? "its openvpn does not answer yet";
+    return fault(id, `${listener} of ${profileId} is not served: ${why}`, next);
   }
   const next = "Start that server, with the management socket where the profile attaches: docs/attach.md.";
   return fault(id, `not attached to the server at ${listener}: ${failure ?? "it has not answered yet"}`, next);

@@ -88,7 +88,9 @@ async function examineCertificates({ dataDirectory, profiles }: Config): Promise
 }
 
 const caNext = "Move the pki directory away, restart the daemon, and issue every client config anew.";
-const serverNext = "Restart the daemon: it renews certificates that end soon.";
+const serverNext = "Restart the daemon: it renews certificates that end soon or are not in force.";
+
+const lower = (sentence: string) => sentence.charAt(0).toLowerCase() + sentence.slice(1);
 
 /** Whether a certificate is in force now, and for another month. */
 export async function examineCertificate(id: string, whose: string, file: string, next: string): Promise<Finding> {
@@ -102,7 +104,7 @@ export async function examineCertificate(id: string, whose: string, file: string
   const left = until.getTime() - Date.now();
   const day = until.toISOString().slice(0, 10);
   if (from.getTime() > Date.now()) {
-    const set = "Set the clock: it says an earlier time than when this certificate was made.";
+    const set = `Set the clock. If it was wrong only when this certificate was made: ${lower(next)}`;
     return fault(id, `the certificate of ${whose} begins at ${from.toISOString()}, which is still to come`, set);
   }
   if (left <= 0) return fault(id, `the certificate of ${whose} ended on ${day}`, next);

@@ -6,6 +6,6 @@ export type ListenerStatus = {
   ours: boolean;
   /** Undefined while it is not attached. */
   server: { pid: number | undefined; version: string | undefined } | undefined;
-  /** Why it could not be attached, where that is known. */
+  /** Why it is not attached, where that is known. */
   failure: string | undefined;
 };

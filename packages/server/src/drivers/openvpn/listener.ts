@@ -75,6 +75,8 @@ export class Listener {
   #running: Promise<void> | undefined;
   #clients: Clients | undefined;
   #connection: ManagementConnection | undefined;
+  /** Why it is not served, as far as it was told. */
+  #lastFailure: string | undefined;
 
   constructor(options: OpenVpnListenerOptions, log: Log) {
     this.#options = options;
@@ -116,7 +118,7 @@ export class Listener {
 
   status(): ListenerStatus {
     const server = this.#connection === undefined ? undefined : { pid: undefined, version: undefined };
-    return { ...this.#where, ours: true, server, failure: undefined };
+    return { ...this.#where, ours: true, server, failure: server === undefined ? this.#lastFailure : undefined };
   }
 
   async #send(commands: readonly Command[], terms?: SendTerms): Promise<readonly Reply[]> {
@@ -138,9 +140,11 @@ export class Listener {
         const server = await this.#server();
         await this.#serve(server, clients, events, settled);
         if (this.#stopHow === undefined) {
-          this.#log.error({ ...this.#where, pid: server.pid }, await lastWordsOf(this.#options.directory));
+          this.#lastFailure = await lastWordsOf(this.#options.directory);
+          this.#log.error({ ...this.#where, pid: server.pid }, this.#lastFailure);
         }
       } catch (error) {
+        this.#lastFailure = error instanceof Error ? error.message : String(error);
         this.#log.error({ ...this.#where, error }, "openvpn could not be started");
       }
       settled();

@@ -100,7 +100,15 @@ async function removeOldConfigs(directory: string, present: string): Promise<voi
   }
 }
 
-export const lastWordsOf = (directory: string) => lastWords({ program: "openvpn", log: listenerFiles(directory).log });
+/** What it says while it clears up comes after why it ends. */
+const clearingUp = / (?:Closing TUN\/TAP interface|net_\w+: |MANAGEMENT: )/;
+
+export const lastWordsOf = (directory: string) =>
+  lastWords({
+    program: "openvpn",
+    log: listenerFiles(directory).log,
+    telling: (line) => !clearingUp.test(line),
+  });
 
 /** Remembers which process was attached, so that after our own end it is known to be the same one. */
 export async function markAttached(directory: string, { pid, startTime }: ProcessIdentity): Promise<void> {

@@ -6,8 +6,12 @@ import { openAuthority } from "../../../src/client-configs/authority.ts";
 import { openVpnFile } from "../../../src/client-configs/openvpn-file.ts";
 import { parseRange } from "../../../src/core/address-range.ts";
 import type { AccessRequest } from "../../../src/core/vpn-event.ts";
-import type { Admission, Driver } from "../../../src/drivers/driver.ts";
-import { createOpenVpnDriver, type OpenVpnListenerOptions } from "../../../src/drivers/openvpn/openvpn-driver.ts";
+import type { Admission } from "../../../src/drivers/driver.ts";
+import {
+  createOpenVpnDriver,
+  type OpenVpnDriver,
+  type OpenVpnListenerOptions,
+} from "../../../src/drivers/openvpn/openvpn-driver.ts";
 import { findServers, type ServerProcess } from "../../../src/drivers/openvpn/process.ts";
 import { createNetwork, type Network, SERVER_ADDRESS } from "../../e2e/lab/network.ts";
 import { type Client, type ClientOptions, startClient } from "../../e2e/lab/openvpn-client.ts";
@@ -20,7 +24,7 @@ const profileId = "office";
 const ranges = { ipv4: parseRange("10.42.0.0/20"), ipv6: parseRange("fd42:1::/64") };
 
 /** A driver with its recorder, as one life of Sallyport has them. */
-export type Life = { driver: Driver; told: Recorder; log: ReturnType<typeof keepingLog> };
+export type Life = { driver: OpenVpnDriver; told: Recorder; log: ReturnType<typeof keepingLog> };
 
 /** The real openvpn in a namespace, started by the real driver, and stock clients in namespaces of their own. */
 export type DriverLab = AsyncDisposable & {

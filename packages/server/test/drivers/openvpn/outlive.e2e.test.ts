@@ -174,6 +174,9 @@ test("an openvpn that cannot start is reported with its last words and tried aga
   await life.told.nthAttached(2);
   const failed = life.log.lines.filter(({ level }) => level === "error").map(({ message }) => message);
   expect(failed).toContainEqual(expect.stringMatching(/openvpn ended; its log .* ends with: .*sp\/no-such/));
+  // For `doctor`, while it is not attached once more.
+  const failure = () => life.driver.listeners()[0]?.failure;
+  await until("its last words", () => failure()?.includes("sp/no-such"));
   await life.driver.stop("end");
   expect(await lab.servers()).toEqual([]);
 });

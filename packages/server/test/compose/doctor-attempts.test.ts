@@ -1,5 +1,5 @@
 import { expect, test } from "vitest";
-import { recentOutages } from "../../src/compose/doctor/recent-outages.ts";
+import { examineAttempts } from "../../src/compose/doctor/attempts.ts";
 import type { AttemptRecord } from "../../src/core/attempt.ts";
 import { anAttempt } from "../store/suite/rows.ts";
 
@@ -10,9 +10,10 @@ const found = (...recent: AttemptRecord[]) => {
     asked.push(filter);
     return recent;
   };
-  return recentOutages({ list }, now);
+  return examineAttempts({ list }, now);
 };
-const refused = (code: AttemptRecord["code"], reason: string) => anAttempt({ outcome: "deny", code, reason });
+const at = "2026-03-02T02:30:00.000Z";
+const refused = (code: AttemptRecord["code"], reason: string) => anAttempt({ outcome: "deny", code, reason, at });
 
 test("what broke for several in the last hour is one finding, with the newest reason and what to do", async () => {
   const [newest, older] = [refused("method-unreachable", "ldap: nobody listens"), refused("method-unreachable", "?")];
@@ -30,6 +31,17 @@ test("what broke for several in the last hour is one finding, with the newest re
 });
 
 test("who was let in, mistyped a password or may not come in is none", async () => {
-  const rest = [anAttempt({ outcome: "allow" }), refused("wrong-credentials", "no"), refused("access-denied", "no")];
+  const rest = [
+    anAttempt({ outcome: "allow", at }),
+    refused("wrong-credentials", "no"),
+    refused("access-denied", "no"),
+  ];
   expect(await found(...rest)).toEqual([]);
+});
+
+test("an attempt that is still to come says that the clock was set back, and nothing of what was then", async () => {
+  const ahead = { ...refused("method-unreachable", "ldap"), at: "2026-04-02T03:00:00.000Z" };
+  const [finding, ...more] = await found(ahead, refused("script-failed", "x"));
+  expect(finding).toMatchObject({ state: "fault", what: expect.stringContaining("2026-04-02T03:00") });
+  expect(more).toEqual([]);
 });
