@@ -23,7 +23,8 @@ export type Places = {
 type Environment = Readonly<Record<string, string | undefined>>;
 
 /**
- * `~/.local/share/sallyport-agent`, on Windows `%LOCALAPPDATA%\\sallyport-agent`, which the system keeps for that account;
+ * `~/.local/share/sallyport-agent`, on Windows `%LOCALAPPDATA%\\sallyport-agent`, which the system keeps for that account.
+ * Whoever is an administrator there now has another than the same person has otherwise, who must not be able to change it.
  * `SALLYPORT_AGENT_DIRECTORY`, an absolute path, stands in for it.
  */
 export function placesOf(account: Account, environment: Environment, platform: Platform): Places {
@@ -31,6 +32,7 @@ export function placesOf(account: Account, environment: Environment, platform: P
   const given = environment.SALLYPORT_AGENT_DIRECTORY ?? "";
   if (isAbsolute(given)) return placesIn(given, platform);
   if (platform !== "win") return placesIn(join(account.home, ".local/share/sallyport-agent"), platform);
+  if (account.isRoot) return placesIn(join(servicePlaces(platform, environment).directory, "administrator"), platform);
   const local = environment.LOCALAPPDATA ?? join(account.home, "AppData", "Local");
   return placesIn(join(local, "sallyport-agent"), platform);
 }
