@@ -1,6 +1,6 @@
 /** Stands in for the package koffi in the executable: its library is an asset, and the system loads libraries from files. */
 import { createHash, randomBytes } from "node:crypto";
-import { mkdirSync, mkdtempSync, readFileSync, renameSync, rmSync, writeFileSync } from "node:fs";
+import { mkdirSync, mkdtempSync, readdirSync, readFileSync, renameSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir, userInfo } from "node:os";
 import { dirname, join } from "node:path";
 import { getAsset } from "node:sea";
@@ -57,7 +57,21 @@ function loadKept(directory: string): Record<string, unknown> {
       if (!isWhole(path)) throw error;
     }
   }
-  return loaded(path);
+  const library = loaded(path);
+  sweep(directory, name);
+  return library;
+}
+
+/** What agents of other versions kept there, and no longer use. */
+function sweep(directory: string, own: string): void {
+  for (const name of readdirSync(directory)) {
+    if (name === own || !/^sallyport-agent-[0-9a-f]{16}\.node/.test(name)) continue;
+    try {
+      rmSync(join(directory, name));
+    } catch {
+      // It is loaded.
+    }
+  }
 }
 
 function isWhole(path: string): boolean {
