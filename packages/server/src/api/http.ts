@@ -92,11 +92,10 @@ export async function serveHttp(options: {
     await app.listen({ host: listen.address, port: listen.port });
   } catch (error) {
     clearInterval(renewing);
-    const { code } = error as NodeJS.ErrnoException;
+    const { code = "" } = error as NodeJS.ErrnoException;
     const where = `${listen.address} port ${listen.port}`;
-    throw new SallyportError("conflict", `the web server cannot listen at ${where} (${code}): see http.listen`, {
-      cause: error,
-    });
+    const why = `${notListening[code] ?? code}; see http.listen`;
+    throw new SallyportError("conflict", `the web server cannot listen at ${where}: ${why}`, { cause: error });
   }
   return {
     port: (app.server.address() as AddressInfo).port,
@@ -106,6 +105,12 @@ export async function serveHttp(options: {
     },
   };
 }
+
+const notListening: Readonly<Record<string, string>> = {
+  EADDRINUSE: "another program listens there already (ss -ltnp names it)",
+  EADDRNOTAVAIL: "this machine does not have that address",
+  EACCES: "this account may not",
+};
 
 /** A plain page, with a button that posts to `action` where there is something to do; every text is escaped here. */
 export function page(title: string, text: string, button?: { action: string; label: string }): string {
