@@ -258,7 +258,8 @@ class Session {
 }
 
 function wordsForLoss(detail: string): string {
-  if (detail.includes("server-pushed")) return "the server ended it";
+  // The second also when we end it ourselves, which needs no word.
+  if (/server-pushed|exit-with-notification/.test(detail)) return "the server ended it";
   if (/ping-(restart|exit)/.test(detail)) return "the server fell silent";
   return detail === "" ? "it was lost" : onOneLine(detail);
 }

@@ -114,7 +114,9 @@ export class ConnectionScripts {
 
   #inTurn(work: () => Promise<void>): void {
     this.#queue = this.#queue.then(work).catch((error: unknown) => {
-      this.#options.tell(`scripts: ${(error as Error).message}`);
+      const words = `scripts: ${(error as Error).message}`;
+      this.#options.tell(words);
+      this.#options.log(words);
     });
   }
 

@@ -36,8 +36,9 @@ export async function makeScriptDirectory(base: string): Promise<ScriptDirectory
 export async function sweepScriptDirectories(base: string): Promise<number> {
   let swept = 0;
   for (const name of await readdir(base).catch(() => [])) {
-    const [, pid, startTime] = /^(\d+)-(\d+)-/.exec(name) ?? [];
-    if (pid !== undefined && (await isAlive(pid, startTime))) continue;
+    const [, pid, startTime] = /^(\d+)-(\d+)-\w{6}$/.exec(name) ?? [];
+    // Whoever names a directory for the agent may have things of their own in it.
+    if (pid === undefined || (await isAlive(pid, startTime))) continue;
     await killProcessesOf(join(base, name));
     if (await remove(join(base, name))) swept += 1;
   }

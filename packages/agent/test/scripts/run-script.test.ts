@@ -121,6 +121,15 @@ test("what a killed agent left is swept away by the next, running scripts too, a
   await expect.poll(() => processesWith(`sleep ${mark}`), { timeout: 20_000 }).toEqual([]);
 });
 
+test("what is not the agent's stays where it is, though it lies where scripts run", async () => {
+  await mkdir(join(base, "backup"), { recursive: true, mode: 0o700 });
+  await writeFile(join(base, "backup", "mine.sh"), "#!/bin/sh\n");
+  await writeFile(join(base, "notes"), "mine");
+  expect(await sweepScriptDirectories(base)).toBe(0);
+  expect(await readdir(base)).toEqual(["backup", "notes"]);
+  expect(await readdir(join(base, "backup"))).toEqual(["mine.sh"]);
+});
+
 test("scripts that ask for python find it where the machine has python3 alone", async () => {
   const programs = join(directory, "bin");
   await mkdir(programs);
