@@ -27,18 +27,25 @@ export async function believedForRoot(programsOf: readonly string[]): Promise<Be
 export async function chooseForRoot(paths: readonly string[], believed: Believed): Promise<string | undefined> {
   let refused: AgentFailure | undefined;
   for (const path of paths.filter(isProgram)) {
-    const changeable = await whoElseCanChange(path, believed);
-    if (changeable === undefined) return path;
-    const name = (await accountName(changeable.uid)) ?? `uid ${changeable.uid}`;
-    const who = changeable.by === "its owner" ? name : changeable.by;
-    refused ??= new AgentFailure(
-      "not-permitted",
-      `Root does not run ${path}: ${who} can change ${changeable.path}.`,
-      changeable.by === "everybody"
-        ? `Mend it: sudo chmod o-w ${changeable.path}`
-        : `If root may run what ${name} installs: sudo sallyport-agent trust --administrator --programs-of ${name}. Or install it where only root can write.`,
-    );
+    const fault = await faultForRoot(path, believed);
+    if (fault === undefined) return path;
+    refused ??= fault;
   }
   if (refused !== undefined) throw refused;
   return undefined;
+}
+
+/** Why root must not run what a file holds; undefined where nobody can change it who is not believed. */
+export async function faultForRoot(path: string, believed: Believed): Promise<AgentFailure | undefined> {
+  const changeable = await whoElseCanChange(path, believed);
+  if (changeable === undefined) return undefined;
+  const name = (await accountName(changeable.uid)) ?? `uid ${changeable.uid}`;
+  const who = changeable.by === "its owner" ? name : changeable.by;
+  return new AgentFailure(
+    "not-permitted",
+    `Root does not run ${path}: ${who} can change ${changeable.path}.`,
+    changeable.by === "everybody"
+      ? `Mend it: sudo chmod o-w ${changeable.path}`
+      : `If root may run what ${name} installs: sudo sallyport-agent trust --administrator --programs-of ${name}. Or install it where only root can write.`,
+  );
 }

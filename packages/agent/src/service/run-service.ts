@@ -8,6 +8,7 @@ import { ownPlatform } from "../machine/system.ts";
 import { openEventLog } from "../windows/event-log.ts";
 import { hostUnderServiceManager } from "../windows/service-host.ts";
 import { installService, removeService } from "../windows/service-install.ts";
+import { installLaunchd, removeLaunchd } from "./launchd.ts";
 import { serve } from "./serve.ts";
 
 /** What the service finds around it. */
@@ -26,12 +27,17 @@ export type ServiceOptions = { install: boolean; remove: boolean; openVpnProgram
 export async function runService(options: ServiceOptions, around: ServiceSurroundings): Promise<void> {
   if (options.install && options.remove) throw new AgentFailure("usage", "Say --install or --remove.");
   const onWindows = ownPlatform() === "win";
+  if ((options.install || options.remove) && ownPlatform() === "mac") {
+    mustBeRoot(around);
+    if (options.install) return await installLaunchd({ openVpnProgram: options.openVpnProgram }, around);
+    return await removeLaunchd(around);
+  }
   if (options.install || options.remove) {
     if (!onWindows)
       throw new AgentFailure(
         "usage",
-        "--install and --remove are for Windows.",
-        "Here systemd or launchd starts the service: docs/agent.md has the file that it wants.",
+        "--install and --remove are for Windows and macOS.",
+        "Here systemd starts the service: docs/agent.md has the file that it wants.",
       );
     mustBeRoot(around);
     if (options.install) return await installService({ openVpnProgram: options.openVpnProgram }, around);
