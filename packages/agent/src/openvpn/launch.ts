@@ -38,7 +38,7 @@ export function launchOpenVpn(start: {
   let lastWords = "";
   const listeners = new Set<() => void>();
   const hear = (chunk: Buffer) => {
-    const text = withoutAnswers(chunk.toString("utf8"));
+    const text = withoutSecrets(chunk.toString("utf8"), management);
     onOutput(text);
     lastWords = (lastWords + text).slice(-mostLastWords);
     for (const listener of listeners) listener();
@@ -90,7 +90,11 @@ export function launchOpenVpn(start: {
   };
 }
 
-/** openvpn itself hides passwords, and not answers to questions: neither as it is told of them nor as it sends them. */
-function withoutAnswers(text: string): string {
-  return text.replace(/(cr-response |CR_RESPONSE,)[^'\n]*/g, "$1[...]");
+/**
+ * openvpn itself hides passwords, and neither answers to questions, as it is told of them and as it sends them, nor always
+ * the password to its own management interface.
+ */
+function withoutSecrets(text: string, management: ManagementAddress): string {
+  const shown = text.replace(/(cr-response |CR_RESPONSE,)[^'\n]*/g, "$1[...]");
+  return "password" in management ? shown.replaceAll(management.password, "[...]") : shown;
 }

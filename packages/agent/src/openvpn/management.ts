@@ -1,6 +1,7 @@
 import { createConnection, type Socket } from "node:net";
 import { setTimeout as wait } from "node:timers/promises";
 import { AgentFailure } from "../failure.ts";
+import { signIn } from "./management-password.ts";
 
 /** What a client's OpenVPN says by itself: `>STATE:…` is `{ source: "STATE", text: "…" }`. */
 export type Notice = { source: string; text: string };
@@ -45,7 +46,19 @@ export async function connectManagement(options: {
   }
   const open = socket;
   let unread: Buffer = Buffer.alloc(0);
-  if ("password" in address) unread = await signedIn(open, address.password, Math.max(end - Date.now(), 0));
+  if ("password" in address) unread = await signIn(open, address.password, Math.max(end - Date.now(), 0));
+  // On Windows it reads on while it writes an answer, and then takes one line for another (manage.c, management_io): there
+  // the next one goes when the one before was answered.
+  const inTurns = "password" in address;
+  const waiting: string[] = [];
+  let unanswered = false;
+  const write = () => {
+    if (inTurns && unanswered) return;
+    const line = waiting.shift();
+    if (line === undefined) return;
+    unanswered = true;
+    open.write(`${line}\n`);
+  };
   const hear = (chunk: Buffer) => {
     unread = Buffer.concat([unread, chunk]);
     for (let at = unread.indexOf(10); at !== -1; at = unread.indexOf(10)) {
@@ -53,6 +66,10 @@ export async function connectManagement(options: {
       unread = unread.subarray(at + 1);
       const [, source, text] = /^>([A-Z0-9_-]+):(.*)$/s.exec(line) ?? [];
       if (source !== undefined && text !== undefined) onNotice({ source, text });
+      else if (/^(SUCCESS|ERROR):/.test(line)) {
+        unanswered = false;
+        write();
+      }
     }
     if (unread.length > mostUnreadBytes) open.destroy();
   };
@@ -69,7 +86,8 @@ export async function connectManagement(options: {
             "failed",
             `openvpn cannot be given this: ${line.split(" ")[0]} with so long an answer.`,
           );
-        open.write(`${line}\n`);
+        waiting.push(line);
+        write();
       }
     },
     close: () => open.destroy(),
@@ -88,32 +106,4 @@ function connected(address: ManagementAddress): Promise<Socket | undefined> {
     });
     socket.once("error", () => resolve(undefined));
   });
-}
-
-/** Gives the password when it is asked for it, and resolves with what was said behind the yes to it. */
-async function signedIn(socket: Socket, password: string, deadlineMs: number): Promise<Buffer> {
-  const done = Promise.withResolvers<Buffer>();
-  let said: Buffer = Buffer.alloc(0);
-  const refuse = () => done.reject(new AgentFailure("failed", "openvpn does not answer at its management interface."));
-  const hear = (chunk: Buffer) => {
-    const asked = said.includes("ENTER PASSWORD:");
-    said = Buffer.concat([said, chunk]);
-    if (!asked && said.includes("ENTER PASSWORD:")) socket.write(`${password}\n`);
-    const yes = /^.*SUCCESS: password is correct\r?\n/s.exec(said.toString("latin1"))?.[0];
-    if (yes !== undefined) done.resolve(said.subarray(yes.length));
-    else if (said.length > mostLineBytes) refuse();
-  };
-  const late = setTimeout(refuse, deadlineMs);
-  socket.on("data", hear);
-  socket.on("error", refuse);
-  socket.on("close", refuse);
-  try {
-    return await done.promise;
-  } catch (error) {
-    socket.destroy();
-    throw error;
-  } finally {
-    clearTimeout(late);
-    socket.off("data", hear).off("close", refuse);
-  }
 }
