@@ -88,7 +88,7 @@ async function fetchedNode(): Promise<string> {
   const name = `node-${platform === "win32" ? "win" : platform}-${arch}@${process.versions.node}`;
   const directory = await platformPackage(name).catch((error: Error) => {
     throw new Error(
-      `--target ${target}: npm cannot give its Node (${error.message}). Take ${process.version} for ${target} from nodejs.org, and name its binary with --node`,
+      `--target ${target} needs that platform's Node ${process.version}, which does not come from npm (${error.message}). Take it from nodejs.org, and name its binary with --node`,
     );
   });
   return join(directory, platform === "win32" ? "bin/node.exe" : "bin/node");
