@@ -1,9 +1,11 @@
+import { setTimeout as sleep } from "node:timers/promises";
 import { sidBytes, sidText, wellKnown } from "./security-identifier.ts";
 import { inBackground, systemLibraries } from "./system-libraries.ts";
 
 const TOKEN_QUERY = 8;
 const tokenUser = 1;
 const tokenElevation = 20;
+const answerDeadlineMs = 10_000;
 /** The kind of name that a person or a service has, not a group (SID_NAME_USE). */
 const isUser = 1;
 
@@ -79,7 +81,7 @@ async function open(): Promise<Accounts> {
     if (computerName(name, length) === 0) throw lastError("GetComputerNameW");
     return textOf(name, length[0]);
   })();
-  // Either may have to ask another machine.
+  const inTurn = oneAfterTheOther(answerDeadlineMs);
   const nameOf = async (sid: string): Promise<string | undefined> => {
     const [name, domain] = [Buffer.alloc(514), Buffer.alloc(514)];
     const [nameLength, domainLength, use] = [[257], [257], [0]];
@@ -96,11 +98,10 @@ async function open(): Promise<Accounts> {
 
   return {
     own: () => {
-      const token = [0];
-      if (openProcessToken(currentProcess(), TOKEN_QUERY, token) === 0) throw lastError("OpenProcessToken");
-      const member = [0];
+      const [token, member] = [[0], [0]];
       // Of the token in use: an administrator's that is not elevated has the group for denying only.
       if (checkMembership(0, sidBytes(wellKnown.administrators), member) === 0) throw lastError("CheckTokenMembership");
+      if (openProcessToken(currentProcess(), TOKEN_QUERY, token) === 0) throw lastError("OpenProcessToken");
       return withToken(token[0] ?? 0, (own) => ({
         sid: accountOf(own),
         elevated: member[0] !== 0 || ask(own, tokenElevation).readUInt32LE(0) !== 0,
@@ -116,8 +117,23 @@ async function open(): Promise<Accounts> {
       if (failure !== undefined) throw failure;
       return withToken(token[0] ?? 0, accountOf);
     },
-    nameOf,
-    named,
+    nameOf: (sid) => inTurn(() => nameOf(sid)),
+    named: (name) => inTurn(() => named(name)),
+  };
+}
+
+/**
+ * Either may have to ask another machine, and Node has four threads to wait with: one of them is the most that these take.
+ * Whoever has no answer by the deadline has none.
+ */
+function oneAfterTheOther(deadlineMs: number) {
+  let last: Promise<unknown> = Promise.resolve();
+  return <Answer>(ask: () => Promise<Answer>): Promise<Answer | undefined> => {
+    const answer = last.then(ask);
+    last = answer.catch(() => undefined);
+    const deadline = new AbortController();
+    const late = sleep(deadlineMs, undefined, { signal: deadline.signal }).catch(() => undefined);
+    return Promise.race([answer, late]).finally(() => deadline.abort());
   };
 }
 
