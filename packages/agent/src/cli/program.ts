@@ -9,6 +9,7 @@ import { version } from "../machine/version.ts";
 import { programData } from "../windows/program-data.ts";
 import { commands, usage } from "./commands.ts";
 import { questionsOn } from "./questions.ts";
+import { stopRequests } from "./stop-requests.ts";
 import type { Surroundings } from "./surroundings.ts";
 
 /**
@@ -17,18 +18,8 @@ import type { Surroundings } from "./surroundings.ts";
  */
 export async function runAgent(argv: readonly string[], environment: NodeJS.ProcessEnv = process.env): Promise<number> {
   const tell = (text: string) => void process.stderr.write(`${onLines(text)}\n`);
-  const stop = new AbortController();
-  const hurry = new AbortController();
-  let interrupts = 0;
-  const interrupt = () => {
-    interrupts += 1;
-    stop.abort();
-    if (interrupts >= 2) hurry.abort();
-    // Whoever asks a third time does not want to wait for anything.
-    if (interrupts >= 3) process.exit(exitStatuses.interrupted);
-  };
+  const { stop, hurry, interrupt } = stopRequests(process, () => process.exit(exitStatuses.interrupted));
   const questions = questionsOn({ stdin: process.stdin, stderr: process.stderr, onInterrupt: interrupt });
-  for (const signal of ["SIGINT", "SIGTERM", "SIGHUP"] as const) process.on(signal, interrupt);
   for (const stream of [process.stdout, process.stderr]) stream.on("error", () => undefined);
   try {
     const [name = "", ...rest] = argv;
@@ -54,8 +45,8 @@ export async function runAgent(argv: readonly string[], environment: NodeJS.Proc
       questions,
       tell,
       print: (text) => void process.stdout.write(text),
-      stop: stop.signal,
-      hurry: hurry.signal,
+      stop,
+      hurry,
     };
     await command.run(parsed(rest, command.options), around);
     return 0;
