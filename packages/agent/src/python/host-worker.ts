@@ -41,7 +41,8 @@ async function answer({ name, arguments: given, bytes }: HostCall): Promise<Host
 
 /** Windows: as a double click would open it. */
 function openDocument(path: string): Promise<HostAnswer> {
-  const child = spawn("rundll32.exe", ["url.dll,FileProtocolHandler", path], { stdio: "ignore", windowsHide: true });
+  const program = `${process.env.SystemRoot ?? "C:\\Windows"}\\System32\\rundll32.exe`;
+  const child = spawn(program, ["url.dll,FileProtocolHandler", path], { stdio: "ignore", windowsHide: true });
   return new Promise((answered, failed) => {
     child.once("error", failed);
     child.once("spawn", () => answered({}));

@@ -2,7 +2,7 @@ import { cp, mkdir, readFile, symlink, writeFile } from "node:fs/promises";
 import { createRequire } from "node:module";
 import { basename, dirname, join, resolve } from "node:path";
 import { build, type Plugin } from "esbuild";
-import { checkoutSnapshot, installedSnapshotName, layerFiles } from "../../src/python/assets.ts";
+import { layerFiles } from "../../src/python/assets.ts";
 
 const agent = resolve(import.meta.dirname, "../..");
 const require = createRequire(join(agent, "package.json"));
@@ -74,7 +74,6 @@ export async function layAgent(to: string, koffiLibrary: string): Promise<void> 
   await cp(dirname(require.resolve("koffi")), join(modules, "koffi"), { recursive: true });
   await symlink(koffiLibrary, join(modules, "@koromix", basename(koffiLibrary).replace(/^koromix-|-[\d.]+$/g, "")));
   await symlink(dirname(require.resolve("pyodide/package.json")), join(modules, "pyodide"));
-  await symlink(checkoutSnapshot(), join(to, installedSnapshotName));
   const programs = { installed: "installed.ts", python: "python/main.ts", "host-worker": "python/host-worker.ts" };
   await bundlePrograms(Object.fromEntries(Object.entries(programs).map(([name, path]) => [name, source(path)])), to);
 }

@@ -1,11 +1,12 @@
 import { execFile, spawn } from "node:child_process";
 import { once } from "node:events";
-import { closeSync, openSync, readFileSync } from "node:fs";
-import { cp, mkdir, mkdtemp, readdir, readFile, rm, symlink, writeFile } from "node:fs/promises";
+import { closeSync, existsSync, openSync, readFileSync } from "node:fs";
+import { cp, mkdir, mkdtemp, readdir, readFile, rename, rm, symlink, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { basename, join, resolve } from "node:path";
 import { promisify } from "node:util";
 import { until } from "../../../server/test/waiting.ts";
+import { checkoutSnapshot, installedSnapshotName } from "../../src/python/assets.ts";
 import { bundlePrograms, layAgent } from "./bundle-for-wine.ts";
 
 const checkout = resolve(import.meta.dirname, "../../../..");
@@ -49,6 +50,8 @@ export type Wine = AsyncDisposable & {
   /** Runs the agent to its end. */
   agent(args: readonly string[], options?: RunOptions & { deadlineMs?: number }): Promise<Ended>;
   startAgent(args: readonly string[], options?: RunOptions): Promise<WineChild>;
+  /** Lets the built-in Python start quickly. */
+  hurryPython(): Promise<void>;
   /** What runs in it, with the words that it was started with. */
   processes(): Promise<{ pid: number; command: string }[]>;
   /** Bundles a module with what it imports of ours; gives the path by which `node` runs it. */
@@ -138,16 +141,29 @@ export async function openWine(
       },
     };
   };
+  const bundle: Wine["bundle"] = async (entry) => {
+    const name = basename(entry).replace(/\.\w+$/, "");
+    await bundlePrograms({ [name]: entry }, join(agent, "programs"));
+    return onDriveZ(join(agent, "programs", `${name}.js`));
+  };
   return {
     drive: join(prefix, "drive_c"),
-    ...{ node, agentProgram, run, start },
+    ...{ node, agentProgram, run, start, bundle },
     agent: (args, more) => run(node, [agentProgram, ...args], more),
     startAgent: (args, more) => start(node, [agentProgram, ...args], more),
     processes: () => processesIn(prefix),
-    async bundle(entry) {
-      const name = basename(entry).replace(/\.\w+$/, "");
-      await bundlePrograms({ [name]: entry }, join(agent, "programs"));
-      return onDriveZ(join(agent, "programs", `${name}.js`));
+    async hurryPython() {
+      const program = await bundle(join(import.meta.dirname, "programs/make-snapshot.ts"));
+      // Made once in a checkout, for this version of Python in this Node.
+      const kept = join(nodeDirectory, basename(checkoutSnapshot()));
+      if (!existsSync(kept)) {
+        const unnamed = join(directory, "snapshot");
+        const { said } = await run(node, [program, onDriveZ(unnamed)]);
+        if (!existsSync(unnamed)) throw new Error(said);
+        await cp(unnamed, `${kept}.${process.pid}`);
+        await rename(`${kept}.${process.pid}`, kept);
+      }
+      await symlink(kept, join(agent, installedSnapshotName));
     },
     async [Symbol.asyncDispose]() {
       await silently([server, "-k"]);
