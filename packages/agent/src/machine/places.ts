@@ -64,7 +64,7 @@ export function servicePlaces(platform: Platform, environment: Environment): Ser
     policy: "/etc/sallyport-agent/policy.json",
     // macOS has no /run.
     socket: platform === "mac" ? "/var/run/sallyport-agent/service.sock" : "/run/sallyport-agent/service.sock",
-    // Not below /run: it is often mounted noexec.
-    directory: "/var/lib/sallyport-agent",
+    // Not below /run: it is often mounted noexec. macOS has no /var/lib.
+    directory: platform === "mac" ? "/var/db/sallyport-agent" : "/var/lib/sallyport-agent",
   };
 }

@@ -19,13 +19,15 @@ test.each([
   expect(placesOf(account(home), environment, platform).consent).toBe(consent);
 });
 
+test("an agent that runs as an administrator of Windows keeps what is its own where the same account cannot change it", () => {
+  const administrator = { ...account("D:\\Users\\alice"), isRoot: true };
+  const { consent } = placesOf(administrator, { LOCALAPPDATA: "E:\\moved", ProgramData: "D:\\Data" }, "win");
+  expect(consent).toBe("D:\\Data\\sallyport-agent\\administrator\\consent.json");
+});
+
 test.each([
   ["linux", {}, ["/etc/sallyport-agent/policy.json", "/run/sallyport-agent/service.sock", "/var/lib/sallyport-agent"]],
-  [
-    "mac",
-    {},
-    ["/etc/sallyport-agent/policy.json", "/var/run/sallyport-agent/service.sock", "/var/lib/sallyport-agent"],
-  ],
+  ["mac", {}, ["/etc/sallyport-agent/policy.json", "/var/run/sallyport-agent/service.sock", "/var/db/sallyport-agent"]],
   [
     ...(["win", { ProgramData: "D:\\ProgramData" }] as const),
     [
