@@ -2,6 +2,7 @@ import { join } from "node:path";
 import { AgentFailure } from "../failure.ts";
 import type { Platform } from "../interpreter/machine.ts";
 import type { Account } from "../machine/account.ts";
+import { believableNameServers, type NameServerSetting, type NameServers } from "../machine/name-servers.ts";
 import type { Places } from "../machine/places.ts";
 import { nameServersOf } from "../machine/set-name-servers.ts";
 import { ownPlatform } from "../machine/system.ts";
@@ -69,7 +70,10 @@ async function openOpenVpn(
     : await (service as ServiceClient).startOpenVpn({ profileText: profile.openvpn.text, peerInfo });
   const { host, port, protocol } = profile.openvpn.remotes[0] ?? { host: "", port: "", protocol: "" };
   const more = profile.openvpn.remotes.length > 1 ? ` and ${profile.openvpn.remotes.length - 1} more` : "";
-  const nameServers = nameServersOf({ platform: ownPlatform(), name: `sallyport.${process.pid}`, log });
+  const nameServers =
+    service === undefined
+      ? nameServersOf({ platform: ownPlatform(), name: `sallyport.${process.pid}`, log })
+      : nameServersByService(service, log);
   const tunnel = await runSession({
     process: openvpn,
     answers,
@@ -77,17 +81,22 @@ async function openOpenVpn(
     serverName: `${host}:${port}/${protocol}${more}`,
     firstAnswerMs,
     onSignIn: request.onSignIn,
-    onNameServers: (pushed) => {
-      if (account.isRoot) void nameServers.set(pushed);
-      else if (pushed.servers.length > 0 && ownPlatform() !== "win")
-        log(`the server names name servers (${pushed.servers.join(", ")}), which were not set`);
-    },
+    onNameServers: (pushed) => void nameServers.set(pushed),
   });
   const ended = tunnel.ended.then(async (failure) => {
     await nameServers.close();
     return failure;
   });
   return { ended, stop: () => tunnel.stop().then(() => ended.then(() => undefined)) };
+}
+
+/** The service takes them away itself with the tunnel. */
+function nameServersByService(service: ServiceClient, log: (text: string) => void): NameServerSetting {
+  const set = (pushed: NameServers) =>
+    service
+      .setNameServers(believableNameServers(pushed))
+      .catch((error: Error) => log(`the name servers ${pushed.servers.join(", ")} were not set: ${error.message}`));
+  return { set, close: async () => undefined };
 }
 
 async function openWireGuard(

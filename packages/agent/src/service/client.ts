@@ -1,4 +1,5 @@
 import { AgentFailure } from "../failure.ts";
+import type { NameServers } from "../machine/name-servers.ts";
 import type { ManagementAddress } from "../openvpn/management.ts";
 import type { OpenVpnProcess } from "../openvpn/session.ts";
 import type { WireGuardDevice, WireGuardTraffic } from "../wireguard/device.ts";
@@ -11,6 +12,8 @@ import { mostRequestBytes, type ServiceAnswer, type ServiceNotice, type ServiceR
 export type ServiceClient = {
   scripts: AdministratorScripts;
   startOpenVpn(start: { profileText: string; peerInfo: Readonly<Record<string, string>> }): Promise<OpenVpnProcess>;
+  /** Of the openvpn that was started; they go with it. */
+  setNameServers(pushed: NameServers): Promise<void>;
   startWireGuard(profileText: string): Promise<WireGuardDevice>;
   close(): void;
 };
@@ -63,6 +66,9 @@ export async function connectService(path: string): Promise<ServiceClient | unde
       });
       const kill = () => void call({ do: "end-tunnel" }).catch(() => undefined);
       return { management, running: () => running, exited: exited.promise, kill };
+    },
+    setNameServers: async ({ servers, search }) => {
+      await call<{ set: boolean }>({ do: "name-servers", servers: [...servers], search: [...search] });
     },
     startWireGuard: async (profileText) => {
       const { device } = await call<{ device: string }>({ do: "start-wireguard", profileText });

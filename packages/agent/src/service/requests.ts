@@ -14,6 +14,7 @@ export type ServiceRequest =
   | { do: "run"; event: ScriptEvent; facts: ToldFacts }
   | { do: "start-openvpn"; profileText: string; peerInfo: Record<string, string> }
   | { do: "start-wireguard"; profileText: string }
+  | { do: "name-servers"; servers: string[]; search: string[] }
   | { do: "traffic" }
   | { do: "end-tunnel" };
 
@@ -25,6 +26,7 @@ export type ServiceAnswer =
   | { management: ManagementAddress }
   | { device: string }
   | WireGuardTraffic
+  | { set: boolean }
   | { ended: true };
 
 /** Sent by itself, once: an openvpn has ended. */
@@ -43,6 +45,8 @@ export function readRequest(line: string): ServiceRequest | undefined {
   }
   if (typeof value !== "object" || value === null) return undefined;
   const isText = (...names: string[]) => names.every((name) => typeof value[name] === "string");
+  const isTextList = (one: unknown) =>
+    Array.isArray(one) && one.length <= 32 && one.every((text) => typeof text === "string" && text.length <= 253);
   const isRecord = (one: unknown) => typeof one === "object" && one !== null && !Array.isArray(one);
   const whole: Record<string, () => boolean> = {
     nonce: () => true,
@@ -55,6 +59,7 @@ export function readRequest(line: string): ServiceRequest | undefined {
         ([name, text]) => /^(UV_\w{1,80}|IV_GUI_VER|IV_SSO)$/.test(name) && /^[\x20-\x7e]{0,200}$/.test(text),
       ),
     "start-wireguard": () => isText("profileText"),
+    "name-servers": () => isTextList(value.servers) && isTextList(value.search),
     traffic: () => true,
     "end-tunnel": () => true,
   };

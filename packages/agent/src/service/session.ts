@@ -1,6 +1,10 @@
+import { randomBytes } from "node:crypto";
 import { join } from "node:path";
 import { sameAccountName } from "../machine/account-name.ts";
 import { asRoot } from "../machine/as-root.ts";
+import type { NameServerSetting } from "../machine/name-servers.ts";
+import { nameServersOf } from "../machine/set-name-servers.ts";
+import { ownPlatform } from "../machine/system.ts";
 import { startOpenVpn } from "../openvpn/process.ts";
 import type { OpenVpnProcess } from "../openvpn/session.ts";
 import { readOpenVpnProfile } from "../profile/openvpn-file.ts";
@@ -30,6 +34,8 @@ export function openServiceSession(terms: ServiceTerms): ServiceSession {
   const { user, policyPath, directory, log, notify } = terms;
   const scripts = openAdministratorScripts(terms);
   let openvpn: (OpenVpnProcess & AsyncDisposable) | undefined;
+  /** Of openvpn; WireGuard's are its own. */
+  let nameServers: NameServerSetting | undefined;
   let wireguard: WireGuardDevice | undefined;
   let closed = false;
 
@@ -39,6 +45,8 @@ export function openServiceSession(terms: ServiceTerms): ServiceSession {
   };
   const programsOf = async () => (await readPolicy(policyPath)).programsOf ?? [];
   const endTunnel = async () => {
+    await nameServers?.close();
+    nameServers = undefined;
     await openvpn?.[Symbol.asyncDispose]();
     openvpn = undefined;
     await wireguard?.takeDown();
@@ -73,6 +81,9 @@ export function openServiceSession(terms: ServiceTerms): ServiceSession {
       onOutput: log,
     });
     openvpn = started;
+    const names = nameServersOf({ platform: ownPlatform(), name: `sallyport.${randomBytes(4).toString("hex")}`, log });
+    nameServers = names;
+    void started.exited.then(() => names.close());
     // The agent may have gone meanwhile.
     if (closed) await endTunnel();
     void started.exited.then((exited) => notify({ exited }));
@@ -92,6 +103,12 @@ export function openServiceSession(terms: ServiceTerms): ServiceSession {
         }
         case "run":
           return { reports: await scripts.run(request.event, request.facts) };
+        case "name-servers": {
+          // Whoever may lead this machine's traffic into a tunnel may say who is asked for names in it.
+          const set = openvpn?.running() === true;
+          if (set) await nameServers?.set({ servers: request.servers, search: request.search });
+          return { set };
+        }
         case "traffic":
           return (await wireguard?.traffic()) ?? { lastHandshake: null, receivedBytes: 0 };
         case "end-tunnel":

@@ -1,5 +1,6 @@
 import { type ChildProcess, spawn } from "node:child_process";
 import { once } from "node:events";
+import { existsSync } from "node:fs";
 import { chmod, mkdir, mkdtemp, readdir, readFile, rm, stat, writeFile } from "node:fs/promises";
 import { createConnection, type Socket } from "node:net";
 import { tmpdir } from "node:os";
@@ -17,19 +18,22 @@ let said: string[];
 const key = newSigningKey();
 const clients: ChildProcess[] = [];
 
-beforeEach(async () => {
-  directory = await mkdtemp(join(tmpdir(), "agent-service-"));
-  await chmod(directory, 0o755);
-  said = [];
-  service = await serve({
+const begin = (openVpnProgram?: string) =>
+  serve({
     socketPath: socketPath(),
     policyPath: join(directory, "policy.json"),
     directory: join(directory, "state"),
-    openVpnProgram: undefined,
+    openVpnProgram,
     connectDeadlineMs: 10_000,
     disconnectDeadlineMs: 10_000,
     log: (text) => said.push(text),
   });
+
+beforeEach(async () => {
+  directory = await mkdtemp(join(tmpdir(), "agent-service-"));
+  await chmod(directory, 0o755);
+  said = [];
+  service = await begin();
 });
 
 afterEach(async () => {
@@ -265,6 +269,28 @@ describe("another account of this machine", () => {
     const request = { do: "start-openvpn", profileText: "remote 127.0.0.1\n<ca>\nx\n</ca>\n", peerInfo: {} };
     const output = await asNobody([JSON.stringify({ ...request, user: "root" })]);
     expect(output).toContain("does not let nobody bring tunnels up");
+  });
+
+  test("name servers are set for a tunnel that is up, and for no other", async () => {
+    await allow({ tunnels: "everybody" });
+    const names = JSON.stringify({ do: "name-servers", servers: ["10.0.0.53", "x; reboot"], search: ["corp.example"] });
+    const start = {
+      ...{ do: "start-openvpn", peerInfo: {} },
+      profileText: "client\ndev tun\nremote 127.0.0.1 1 udp\n<ca>\nnot a certificate\n</ca>\n",
+    };
+    const faulty = JSON.stringify({ do: "name-servers", servers: "10.0.0.53", search: [] });
+    const output = await asNobody([names, faulty]);
+    expect(output).toBe('{"set":false}\n{"error":"this is no request of an agent\'s"}\n');
+    expect(said.join("\n")).not.toContain("10.0.0.53");
+    await service.close();
+    const standIn = join(directory, "openvpn");
+    await writeFile(standIn, "#!/bin/sh\nexec sleep 60\n", { mode: 0o755 });
+    service = await begin(standIn);
+    expect(await asNobody([JSON.stringify(start), names])).toContain('\n{"set":true}\n');
+    // Where there is no resolvconf, the log says what was to be set.
+    const expected = existsSync("/usr/sbin/resolvconf") ? "brings up" : "the name servers 10.0.0.53 were not set";
+    expect(said.join("\n")).toContain(expected);
+    expect(said.join("\n")).not.toContain("reboot");
   });
 
   test.each([
