@@ -10,7 +10,8 @@ export function openVpnPrograms(
 ): readonly string[] {
   if (platform === "win")
     return [win32.join(environment.ProgramFiles ?? "C:\\Program Files", "OpenVPN", "bin", "openvpn.exe")];
-  if (platform === "mac") return ["/opt/homebrew/sbin/openvpn", "/usr/local/sbin/openvpn", "/opt/local/sbin/openvpn"];
+  // Of Homebrew on Apple's processors and on Intel's, and of MacPorts.
+  if (platform === "mac") return ["/opt/homebrew/sbin/openvpn", "/usr/local/sbin/openvpn", "/opt/local/sbin/openvpn2"];
   return ["/usr/sbin/openvpn", "/usr/local/sbin/openvpn", "/sbin/openvpn"];
 }
 

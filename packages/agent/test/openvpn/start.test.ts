@@ -5,7 +5,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { promisify } from "node:util";
 import { expect, test } from "vitest";
-import { openVpnOptions } from "../../src/openvpn/command.ts";
+import { openVpnOptions, openVpnPrograms } from "../../src/openvpn/command.ts";
 import { findOpenVpn } from "../../src/openvpn/find-openvpn.ts";
 import { startOpenVpn } from "../../src/openvpn/process.ts";
 
@@ -28,6 +28,9 @@ test.each(["linux", "mac", "win"] as const)(
 );
 
 test("what root names is started, what the machine has is looked for where only root puts programs", async () => {
+  expect(openVpnPrograms("mac", { PATH: "/evil" })).toEqual([
+    ...["/opt/homebrew/sbin/openvpn", "/usr/local/sbin/openvpn", "/opt/local/sbin/openvpn2"],
+  ]);
   expect(await findOpenVpn({ platform: "linux", given: undefined, programsOf: [] })).toBe("/usr/sbin/openvpn");
   expect(await findOpenVpn({ platform: "mac", given: "/usr/sbin/openvpn", programsOf: [] })).toBe("/usr/sbin/openvpn");
   await expect(findOpenVpn({ platform: "mac", given: undefined, programsOf: [] })).rejects.toMatchObject({
