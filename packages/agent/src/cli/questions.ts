@@ -43,6 +43,7 @@ export function questionsOn(io: {
     return taken;
   };
   const open = () => {
+    io.stdin.on("error", () => undefined);
     const output = new Writable({
       write(chunk: Buffer, _encoding, done) {
         if (shown) io.stderr.write(chunk);
@@ -50,6 +51,8 @@ export function questionsOn(io: {
       },
     });
     reader = createInterface({ input: io.stdin, output, terminal: onTerminal, historySize: 0, prompt: "" });
+    // A terminal that is gone cannot be set back to how it was.
+    reader.on("error", () => undefined);
     reader.on("line", (line) => {
       if (line.length > mostLineBytes) return reader?.close();
       // What follows in the same paste is the answer to another question.

@@ -61,6 +61,32 @@ test("Ctrl-C at a question interrupts it", () => {
   expect(typed("Name: ", "alice\n", "Password: ", "\u0003")).toContain('answers "interrupted"');
 });
 
+test("a terminal that is closed ends nothing but the questions", () => {
+  const closing = `
+import os, pty, subprocess, sys
+master, slave = pty.openpty()
+agent = subprocess.Popen([sys.argv[1], "--input-type=module", "-e", sys.argv[2]], stdin=slave, stdout=subprocess.PIPE,
+                         stderr=subprocess.PIPE, start_new_session=True)
+os.close(slave)
+os.write(master, b"alice\\n")
+print(agent.stdout.readline().decode(), end="", flush=True)
+os.close(master)
+out, err = agent.communicate(timeout=20)
+print(out.decode(), err.decode(), agent.returncode)
+`;
+  const code = `
+    import { questionsOn } from ${JSON.stringify(module)};
+    process.on("SIGHUP", () => undefined);
+    const io = { stdin: process.stdin, stderr: process.stderr, onInterrupt: () => {} };
+    const questions = questionsOn(io);
+    console.log("answer", await questions.ask({ prompt: "", echo: false, what: "it" }));
+    const words = await questions.ask({ prompt: "", echo: false, what: "it" }).catch((error) => error.message);
+    console.log("then", words);
+    questions.close();`;
+  const said = execFileSync("/usr/bin/python3", ["-c", closing, node, code], { encoding: "utf8", timeout: 25_000 });
+  expect(said.replaceAll(/\s+/g, " ")).toMatch(/^answer alice then An answer was needed and none was given\. 0 $/);
+});
+
 test("without a terminal answers are lines of standard input, and too few of them are told", () => {
   const answers = (input: string) =>
     execFileSync(node, ["--input-type=module", "-e", asking], { input, encoding: "utf8", timeout: 25_000 });
