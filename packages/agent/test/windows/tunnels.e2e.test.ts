@@ -228,8 +228,6 @@ def post_auth_cr(authcred, attributes, authret, info, crstate):
   );
   await lab.succeed(["post-auth", "add", "ask", file]);
   await lab.succeed(["post-auth", "activate", "ask"]);
-  const wrong = await connect(path("office"), ["--scripts", "ask"], [password, "41"]);
-  expect([await ended(wrong), wrong.output()]).toEqual([4, expect.stringContaining("not the answer")]);
   await recorded();
   const agent = await connect(path("office"), ["--scripts", "ask"], [password, "42"]);
   await sees(agent, /script .*: not run: nobody agreed to it yet/);
@@ -237,6 +235,69 @@ def post_auth_cr(authcred, attributes, authret, info, crstate):
   await agent.kill();
   await until("openvpn to end", async () => (await tunnelPrograms()).length === 0);
   expect((await recorded()).filter((one) => one.startsWith("win user"))).toEqual([]);
+  const wrong = await connect(path("office"), ["--scripts", "ask"], [password, "41"]);
+  expect([await ended(wrong), wrong.output()]).toEqual([4, expect.stringContaining("not the answer")]);
+  // Nor what the killed one left.
+  expect(await filesLeft()).toEqual([]);
+});
+
+test("for a user who is no administrator the service brings both tunnels up, ends them with the agent, and with itself", async () => {
+  await lab.succeed(["post-auth", "remove", "ask"]);
+  const program = await wine.bundle(join(import.meta.dirname, "programs/agent-of-a-user.ts"));
+  const start = async (words: readonly string[], input = "") => {
+    const agent = await wine.start(wine.node, [program, ...words], { input });
+    agents.push(agent);
+    return agent;
+  };
+  const asUser = (profile: "office" | "mobile") =>
+    start(["connect", path(profile), "--user", "alice", "--password-stdin", "--scripts", "trust"], `${password}\n`);
+  const alone = await asUser("office");
+  expect([await ended(alone), alone.output()]).toEqual([8, expect.stringContaining("Run as administrator")]);
+  expect((await wine.agent(["trust", "--administrator", "--tunnels", "root"])).status).toBe(0);
+  const service = await start(["service"]);
+  expect([await ended(service), service.output()]).toEqual([8, expect.stringContaining("administrator")]);
+  const started = await wine.startAgent(["service"]);
+  agents.push(started);
+  await sees(started, /listening at/);
+  await recorded();
+  const agent = await asUser("office");
+  await scriptsDone(agent, 2);
+  const ip = /this machine is (\S+)/.exec(agent.output())?.[1];
+  expect((await wine.run(wine.node, [program, "disconnect"])).status).toBe(0);
+  expect(await ended(agent)).toBe(0);
+  const facts = (g: number, of = ip) => `n=0 g=${g} ip=${of} user=alice in=for alice`;
+  const cells = (g: number, event: string, of = ip) => [
+    `win admin ${event}: ${facts(g, of)}`,
+    `win user ${event}: ${facts(g, of)}`,
+  ];
+  expect(await recorded()).toEqual([...cells(0, "connect"), ...cells(1, "disconnect")]);
+  expect(await tunnelPrograms()).toEqual([]);
+
+  const killed = await asUser("mobile");
+  await scriptsDone(killed, 2);
+  await killed.kill();
+  // What was the user's died with their agent; the administrator's is the service's.
+  await until(
+    "the administrator's script",
+    async () => (await readFile(record(), "utf8")).includes("admin disconnect"),
+    {
+      otherwise: started.output,
+    },
+  );
+  expect((await recorded()).at(-1)).toMatch(/^win admin disconnect: n=0 g=0 ip=10\.43\./);
+  await until("the tunnel to go", async () => (await tunnelPrograms()).length === 0, { otherwise: started.output });
+
+  const another = await asUser("office");
+  await scriptsDone(another, 2);
+  await another.kill();
+  // It is told to end over its port, and tells the server.
+  await sees(started, /signal SIGTERM/);
+  await until("openvpn to end", async () => (await tunnelPrograms()).length === 0, { otherwise: started.output });
+  const last = await asUser("office");
+  await sees(last, /Connected/);
+  await started.kill();
+  expect([await ended(last), last.output()]).toEqual([1, expect.stringContaining("the privileged service is gone")]);
+  await until("openvpn to end", async () => (await tunnelPrograms()).length === 0);
 });
 
 test("a machine without OpenVPN or WireGuard is told where they are to be had", async () => {
