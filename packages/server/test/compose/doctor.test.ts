@@ -80,6 +80,17 @@ test("a certificate that has ended is a fault", async () => {
   expect(of("certificate.office")).toMatchObject([{ state: "fault", what: expect.stringContaining("ended on") }]);
 });
 
+test("of several certificates of a server the one that it serves with is looked at", async () => {
+  await configure();
+  const pki = join(directory, "data", "pki");
+  const yearsFromNow = (years: number) => new Date(Date.now() + years * 365 * 86_400_000);
+  const made = async (years: number) =>
+    (await openAuthority({ directory: pki, now: () => yearsFromNow(years) })).serverFiles("office");
+  await made(0);
+  await made(9.1);
+  expect((await doctor()).of("certificate.office")).toMatchObject([{ state: "ok" }]);
+});
+
 test("hooks are looked at, each fault with its line", async () => {
   const script = join(directory, "hook.sh");
   await writeFile(script, "#!/bin/sh\nif true; then\n", { mode: 0o755 });

@@ -78,11 +78,11 @@ async function examineCertificates({ dataDirectory, profiles }: Config): Promise
     const home = join(pki, "servers", id);
     const kept = (await readdir(home).catch(() => [])).filter((name) => !name.startsWith("."));
     const files = kept.map((name) => join(home, name, "server.crt"));
-    const newest = await newestOf(files);
-    if (newest === undefined) {
+    const serving = await servingOf(files);
+    if (serving === undefined) {
       const next = "Start the daemon, which makes it.";
       found.push(warning(`certificate.${id}`, `${id} has no server certificate yet`, next));
-    } else found.push(await examineCertificate(`certificate.${id}`, `the server of ${id}`, newest, serverNext));
+    } else found.push(await examineCertificate(`certificate.${id}`, `the server of ${id}`, serving, serverNext));
   }
   return found;
 }
@@ -112,11 +112,23 @@ export async function examineCertificate(id: string, whose: string, file: string
   return ok(id, `the certificate of ${whose} is good until ${day}`);
 }
 
-async function newestOf(files: readonly string[]): Promise<string | undefined> {
-  let newest: { file: string; mtimeMs: number } | undefined;
+/** As the daemon chooses: of those in force the one that is good the longest. */
+async function servingOf(files: readonly string[]): Promise<string | undefined> {
+  let best: { file: string; inForce: boolean; until: number } | undefined;
   for (const file of files) {
-    const found = await stat(file).catch(() => undefined);
-    if (found !== undefined && found.mtimeMs >= (newest?.mtimeMs ?? 0)) newest = { file, mtimeMs: found.mtimeMs };
+    const found = await readCertificate(file);
+    const inForce = found !== undefined && Date.parse(found.validFrom) <= Date.now();
+    const until = found === undefined ? 0 : Date.parse(found.validTo);
+    const better = best === undefined || (inForce === best.inForce ? until > best.until : inForce);
+    if (better) best = { file, inForce, until };
   }
-  return newest?.file;
+  return best?.file;
+}
+
+async function readCertificate(file: string): Promise<X509Certificate | undefined> {
+  try {
+    return new X509Certificate(await readFile(file));
+  } catch {
+    return undefined;
+  }
 }
