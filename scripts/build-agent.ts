@@ -85,12 +85,14 @@ async function assets(): Promise<Record<string, string>> {
 }
 
 async function fetchedNode(): Promise<string> {
-  const name = `node-${platform === "win32" ? "win" : platform}-${arch}@${process.versions.node}`;
-  const directory = await platformPackage(name).catch((error: Error) => {
+  const directory = await platformPackage(`node-${platform === "win32" ? "win" : platform}-${arch}`).catch((error) => {
     throw new Error(
       `--target ${target} needs that platform's Node ${process.version}, which does not come from npm (${error.message}). Take it from nodejs.org, and name its binary with --node`,
     );
   });
+  const { version } = JSON.parse(await readFile(join(directory, "package.json"), "utf8"));
+  if (version !== process.versions.node)
+    throw new Error(`package-lock.json has Node ${version} for ${target}, and this is ${process.version}`);
   return join(directory, platform === "win32" ? "bin/node.exe" : "bin/node");
 }
 

