@@ -120,8 +120,8 @@ function configText({ profileText, peerInfo }: OpenVpnStart, management: readonl
 }
 
 /** Client configs hold keys: those of agents that were killed go, and an openvpn that has lived longer than its agent ends. */
-async function sweepTunnelDirectories(base: string): Promise<void> {
-  for (const name of await readdir(base)) {
+export async function sweepTunnelDirectories(base: string): Promise<void> {
+  for (const name of await readdir(base).catch(() => [])) {
     const [, pid, startTime] = /^(\d+)-(\d+)-\w{6}$/.exec(name) ?? [];
     if (pid === undefined || (await isAlive(pid, startTime))) continue;
     for (const left of await processesWithArgument(configIn(join(base, name)))) end(left);

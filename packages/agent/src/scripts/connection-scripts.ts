@@ -174,9 +174,11 @@ export class ConnectionScripts {
           reconnects,
           graceful,
         };
-        const ran = await unlessAborted(administrator.run(event, told), this.#end.signal);
-        if (ran === undefined) tell("administrator scripts did not end in time, and are not waited for");
-        else reports.push(...ran);
+        // Whatever becomes of them, the user's own run.
+        const running = administrator.run(event, told).catch((error: Error) => error);
+        const ran = await unlessAborted(running, this.#end.signal);
+        if (Array.isArray(ran)) reports.push(...ran);
+        else tell(`administrator scripts: ${ran?.message ?? "they did not end in time, and are not waited for"}`);
       }
     }
     for (const report of reports) {

@@ -2,6 +2,7 @@ import type { Socket } from "node:net";
 import { dirname, join } from "node:path";
 import { failureOf } from "../failure.ts";
 import { makePrivateDirectory } from "../machine/private-directory.ts";
+import { sweepTunnelDirectories } from "../openvpn/process.ts";
 import { sweepScriptDirectories } from "../scripts/script-directory.ts";
 import { listenForAgents } from "./endpoint.ts";
 import { readLines } from "./lines.ts";
@@ -30,6 +31,7 @@ export async function serve(options: ServeOptions): Promise<{ close(): Promise<v
   const { socketPath, directory, log } = options;
   await makePrivateDirectory(directory);
   await sweepScriptDirectories(join(directory, "scripts"));
+  await sweepTunnelDirectories(join(directory, "tunnels"));
   const open = new Map<Socket, { id: string; session: Promise<ServiceSession | undefined> }>();
   const endings = new Set<Promise<void>>();
 

@@ -83,6 +83,26 @@ test("a script that goes on and on is told of, and ended at once when the person
   expect(told.at(-1)).toContain("the agent was ended");
 });
 
+test("the user's own scripts run on disconnect though administrators' cannot", async () => {
+  const event = "disconnect";
+  const text = `#!/bin/sh\necho ran >${started()}\n`;
+  server.scripts = [script({ event, privilege: "admin" }), script({ event, text })];
+  const scripts = connectionScripts({
+    nonce: async () => "n".repeat(32),
+    take: async () => undefined,
+    run: async () => {
+      throw new Error("the service is gone");
+    },
+    close: async () => undefined,
+  });
+  scripts.connected(facts, 0);
+  await scripts.finish(longMs);
+  scripts.disconnected(false);
+  await scripts.finish(longMs);
+  expect(await readFile(started(), "utf8")).toBe("ran\n");
+  expect(told).toContain("administrator scripts: the service is gone");
+});
+
 test("administrator scripts that do not end are not waited for longer than others", async () => {
   server.scripts = [script({ privilege: "admin" })];
   const closed: (number | undefined)[] = [];

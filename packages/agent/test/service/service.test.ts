@@ -327,6 +327,14 @@ describe("another account of this machine", () => {
   });
 });
 
+test("what a killed service left is gone when it starts again: client configs hold keys", async () => {
+  const left = join(directory, "state", "tunnels", "999999999-1-abcdef");
+  await service.close();
+  await mkdir(left, { recursive: true, mode: 0o700 });
+  service = await begin();
+  await expect(stat(left)).rejects.toThrow("ENOENT");
+});
+
 test("one account cannot use up the service's connections", async () => {
   const sockets: Socket[] = [];
   for (let i = 0; i < 6; i += 1) sockets.push(createConnection(socketPath()));
