@@ -41,7 +41,8 @@ async function standIn(wine: Wine): Promise<string> {
       .digest("hex")}.exe`,
   );
   if (await stat(made).catch(() => undefined)) return made;
-  const work = await mkdtemp(join(parts, "new.stand-in-"));
+  // Not a name that install-windows-parts sweeps away.
+  const work = await mkdtemp(join(parts, "stand-in-"));
   try {
     const unfinished = join(work, "stand-in.exe");
     const config = {
