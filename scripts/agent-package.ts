@@ -32,7 +32,7 @@ await build({
   logLevel: "warning",
 });
 for (const name of layerFiles) await cp(join(agent, "src/python/layer", name), join(out, "layer", name));
-for (const name of ["agent.md", "client-script-languages.md"])
+for (const name of ["agent.md", "agent-service.md", "client-script-languages.md"])
   await cp(join(root, "docs", name), join(out, "docs", name));
 await keepSnapshot();
 await writeFile(join(out, installedSnapshotName), zstdCompressSync(await readFile(checkoutSnapshot())));

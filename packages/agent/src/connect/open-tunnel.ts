@@ -49,7 +49,7 @@ function notPermitted(platform: Platform): AgentFailure {
   return new AgentFailure(
     "not-permitted",
     `Only ${who} can bring a tunnel up.`,
-    `Start it ${how}, or have the machine's owner ${owner} (docs/agent.md).`,
+    `Start it ${how}, or have the machine's owner ${owner} (docs/agent-service.md).`,
   );
 }
 

@@ -41,7 +41,7 @@ export async function readPolicy(path: string): Promise<Policy> {
   throw new AgentFailure(
     "failed",
     `${path} is no policy: it needs tunnels, administratorScripts and servers, and nothing else.`,
-    "docs/agent.md shows one.",
+    "docs/agent-service.md shows one.",
   );
 }
 

