@@ -1,3 +1,4 @@
+import { writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { afterAll, beforeAll, expect, test } from "vitest";
 import { gatewayHardwareAddress } from "../../src/machine/device.ts";
@@ -10,30 +11,31 @@ beforeAll(async () => {
 afterAll(() => wine?.[Symbol.asyncDispose]());
 
 const uninstall = "Software\\Microsoft\\Windows\\CurrentVersion\\Uninstall";
+/** Where Windows keeps what 32-bit programs enter there. */
+const uninstallOf32 = uninstall.replace("Software\\", "Software\\Wow6432Node\\");
 
 test("the host check finds what is in the registry: both kinds of programs and the account's own, in any letters", async () => {
-  const installed: [key: string, name: string, ...values: (readonly [string, string])[]][] = [
-    [`HKLM\\${uninstall}\\Zürich`, "Zürich Wörterbuch Ω™", ["DisplayVersion", "7.1"]],
-    [
-      `HKLM\\Software\\Wow6432Node\\Microsoft\\Windows\\CurrentVersion\\Uninstall\\Old`,
-      "Old Tool",
-      ["DisplayVersion", "1.0"],
-    ],
-    [`HKCU\\${uninstall}\\Zoom`, "Zoom", ["DisplayVersion", "6.2.3 (47507)"]],
-    [`HKCU\\${uninstall}\\Bare`, "Bare"],
-    [`HKCU\\${uninstall}\\One`, "Twin one", ["DisplayVersion", "1"]],
-    [`HKCU\\${uninstall}\\Two`, "Twin two", ["DisplayVersion", "2"]],
-    [`HKLM\\${uninstall}\\KB1`, "Update", ["ParentKeyName", "Zürich"]],
-  ];
-  const lines = installed.flatMap(([key, name, ...values]) =>
-    [["DisplayName", name] as const, ...values].map(([value, data]) => `reg add "${key}" /v ${value} /d "${data}" /f`),
-  );
-  lines.push(`reg add "HKLM\\${uninstall}\\Part" /v DisplayName /d Part /f`);
-  lines.push(`reg add "HKLM\\${uninstall}\\Part" /v SystemComponent /t REG_DWORD /d 1 /f`);
-  for (const line of lines) {
-    const words = [...line.matchAll(/"([^"]*)"|(\S+)/g)].map(([, quoted, plain]) => quoted ?? plain ?? "");
-    expect((await wine.run("reg.exe", words.slice(1))).status).toBe(0);
-  }
+  const keys: Record<string, Record<string, string | number>> = {
+    [`HKEY_LOCAL_MACHINE\\${uninstall}\\Zürich`]: { DisplayName: "Zürich Wörterbuch Ω™", DisplayVersion: "7.1" },
+    [`HKEY_LOCAL_MACHINE\\${uninstallOf32}\\Old`]: { DisplayName: "Old Tool", VersionMajor: 1, VersionMinor: 20 },
+    [`HKEY_CURRENT_USER\\${uninstall}\\Zoom`]: { DisplayName: "Zoom", DisplayVersion: "6.2.3 (47507)" },
+    [`HKEY_CURRENT_USER\\${uninstall}\\Bare`]: { DisplayName: "Bare" },
+    [`HKEY_CURRENT_USER\\${uninstall}\\One`]: { DisplayName: "Twin one", DisplayVersion: "1" },
+    [`HKEY_CURRENT_USER\\${uninstall}\\Two`]: { DisplayName: "Twin two", DisplayVersion: "2" },
+    [`HKEY_LOCAL_MACHINE\\${uninstall}\\KB1`]: { DisplayName: "Update", ParentKeyName: "Zürich" },
+    [`HKEY_LOCAL_MACHINE\\${uninstall}\\Part`]: { DisplayName: "Part", SystemComponent: 1 },
+  };
+  const dword = (value: number) => `dword:${value.toString(16).padStart(8, "0")}`;
+  const lines = Object.entries(keys).flatMap(([key, values]) => [
+    `[${key}]`,
+    ...Object.entries(values).map(
+      ([name, value]) => `"${name}"=${typeof value === "number" ? dword(value) : `"${value}"`}`,
+    ),
+    "",
+  ]);
+  const file = ["Windows Registry Editor Version 5.00", "", ...lines].map((line) => `${line}\r\n`).join("");
+  await writeFile(join(wine.drive, "installed.reg"), `\uFEFF${file}`, "utf16le");
+  expect((await wine.run("reg.exe", ["import", "C:\\installed.reg"])).status).toBe(0);
   const asked = ["Z=^Zürich .* Ω", "OLD=^Old Tool$", "ZOOM=^Zoom$", "BARE=^Bare$", "TWIN=^Twin", "PART=^Part$"];
   const program = await wine.bundle(join(import.meta.dirname, "programs/tell-machine.ts"));
   const { stdout, said } = await wine.run(wine.node, [program, ...asked, "U=^Update$", "BAD=(", "mac:NO=^Zoom$"]);
@@ -41,7 +43,7 @@ test("the host check finds what is in the registry: both kinds of programs and t
   const { answers, address } = JSON.parse(String(stdout));
   expect(answers).toEqual({
     UV_APPVER_Z: "7.1",
-    UV_APPVER_OLD: "1.0",
+    UV_APPVER_OLD: "1.20",
     UV_APPVER_ZOOM: "6.2.3_(47507)",
     UV_APPVER_BARE: "ERR_NO_VERSION",
     UV_APPVER_TWIN: "ERR_MANY_FOUND",
