@@ -1,75 +1,10 @@
-import { writeFile } from "node:fs/promises";
-import { join } from "node:path";
-import { afterAll, afterEach, beforeAll, describe, expect, test } from "vitest";
-import { ldapMethod } from "../../../src/auth/methods/ldap.ts";
-import { readLdapSettings } from "../../../src/auth/methods/ldap-options.ts";
-import type { Settings } from "../../../src/auth/methods/settings.ts";
-import { Secret } from "../../../src/core/secret.ts";
+import { describe, expect, test } from "vitest";
 import { until } from "../../waiting.ts";
-import {
-  type Certificates,
-  freePort,
-  makeCertificates,
-  people,
-  type Slapd,
-  service,
-  startSlapd,
-  suffix,
-} from "./slapd.ts";
+import { accepted, alice, engineers, ldapUnderTest, login, unreachable, wrong } from "./ldap-under-test.ts";
+import { freePort, people, suffix } from "./slapd.ts";
 import { startTcpRelay } from "./tcp-relay.ts";
 
-const engineers = `cn=engineers,ou=groups,${suffix}`;
-const alice = { username: "alice", password: new Secret("wonder land") };
-const login = (username: string, password: string) => ({ username, password: new Secret(password) });
-const quiet = () => undefined;
-const log = { debug: quiet, info: quiet, warn: quiet, error: quiet };
-
-let certificates: Certificates;
-let slapd: Slapd;
-const cleanUp: (() => unknown)[] = [];
-
-beforeAll(async () => {
-  certificates = await makeCertificates();
-  slapd = await startSlapd({ certificates, certificate: "good" });
-});
-afterAll(async () => {
-  await slapd?.stop();
-  await certificates?.remove();
-});
-afterEach(async () => {
-  for (const undo of cleanUp.splice(0).reverse()) await undo();
-});
-
-/** The method as an administrator's settings make it, asking `hosts` in their order. */
-function methodOf(hosts: string[], more: Settings = {}) {
-  const settings: Settings = {
-    bind_dn: service.dn,
-    bind_pw: service.password,
-    users_base_dn: people,
-    timeout: "20",
-    ...Object.fromEntries(hosts.map((host, number) => [`server.${number}.host`, host])),
-    ...more,
-  };
-  const read = readLdapSettings(
-    Object.fromEntries(Object.entries(settings).map(([key, value]) => [`auth.ldap.0.${key}`, value])),
-  );
-  if (read.options === undefined) throw new Error(JSON.stringify(read.faults));
-  const method = ldapMethod(read.options, log);
-  cleanUp.push(() => method.close?.());
-  return method;
-}
-
-const plain = () => `127.0.0.1:${slapd.port}`;
-const secure = () => `127.0.0.1:${slapd.tlsPort}`;
-const accepted = (userId: string) => expect.objectContaining({ outcome: "accepted", userId });
-const wrong = (words: string) => ({ outcome: "wrong", reason: expect.stringContaining(words) });
-const unreachable = (words: string) => ({ outcome: "unreachable", reason: expect.stringContaining(words) });
-
-async function other(certificate: "good" | "other" | "expired" | undefined, more: object = {}): Promise<Slapd> {
-  const one = await startSlapd({ certificates, certificate, ...more });
-  cleanUp.push(() => one.stop());
-  return one;
-}
+const { certificates, cleanUp, methodOf, other, plain, slapd } = ldapUnderTest();
 
 describe("search and bind", () => {
   test("the right password is accepted, and scripts learn the entry and where it was searched", async () => {
@@ -90,7 +25,7 @@ describe("search and bind", () => {
   });
 
   test("an empty password is never accepted, and never sent", async () => {
-    const relay = await startTcpRelay(slapd.port);
+    const relay = await startTcpRelay(slapd().port);
     cleanUp.push(() => relay.stop());
     expect(await methodOf([`127.0.0.1:${relay.port}`]).check(login("alice", ""))).toEqual(wrong("empty password"));
     expect(relay.connections()).toBe(0);
@@ -152,7 +87,7 @@ describe("search and bind", () => {
   });
 
   test("nested groups are asked for by Active Directory's matching rule, and one not understood lets nobody in", async () => {
-    const relay = await startTcpRelay(slapd.port);
+    const relay = await startTcpRelay(slapd().port);
     cleanUp.push(() => relay.stop());
     const settings = { required_group: engineers, nested_groups: "true" };
     // slapd does not know the rule, and then takes nobody for a member.
@@ -220,101 +155,6 @@ describe("direct bind", () => {
   });
 });
 
-describe("TLS", () => {
-  const trusting = () => ({ ssl_ca_cert: certificates.ca });
-
-  test.each([
-    ["LDAPS", "always", secure],
-    ["StartTLS", "starttls", plain],
-    ["StartTLS where it is offered", "adaptive", plain],
-  ])(
-    "%s works with a certificate that is trusted, and the password never goes in the clear",
-    async (_name, word, host) => {
-      const relay = await startTcpRelay(Number(host().split(":")[1]));
-      cleanUp.push(() => relay.stop());
-      const method = methodOf([`127.0.0.1:${relay.port}`], { ...trusting(), use_ssl: word });
-      expect(await method.check(alice)).toEqual(accepted("alice"));
-      expect(await method.check(login("alice", "wrong"))).toEqual(wrong("wrong user name or password"));
-      expect(relay.sent().includes("wonder land")).toBe(false);
-      expect(relay.sent().includes(service.password)).toBe(false);
-    },
-  );
-
-  test("a host name is held against the certificate as an address is", async () => {
-    const method = methodOf([`localhost:${slapd.tlsPort}`], { ...trusting(), use_ssl: "always" });
-    expect(await method.check(alice)).toEqual(accepted("alice"));
-  });
-
-  test.each([
-    ["always", secure],
-    ["starttls", plain],
-    ["adaptive", plain],
-  ])("with use_ssl %s a CA that is not trusted is an outage that says what to set", async (word, host) => {
-    expect(await methodOf([host()], { use_ssl: word }).check(alice)).toEqual(unreachable("auth.ldap.0.ssl_ca_cert"));
-  });
-
-  test("a certificate for another name, or expired, is an outage that says so, by LDAPS and by StartTLS", async () => {
-    for (const [certificate, words] of [
-      ["other", "for another name"],
-      ["expired", "has expired"],
-    ] as const) {
-      const one = await other(certificate);
-      const byLdaps = methodOf([`127.0.0.1:${one.tlsPort}`], { ...trusting(), use_ssl: "always" });
-      expect(await byLdaps.check(alice)).toEqual(unreachable(words));
-      const byStartTls = methodOf([`127.0.0.1:${one.port}`], { ...trusting(), use_ssl: "starttls" });
-      expect(await byStartTls.check(alice)).toEqual(unreachable(words));
-      const careless = methodOf([`127.0.0.1:${one.tlsPort}`], { use_ssl: "always", ssl_verify: "never" });
-      expect(await careless.check(alice)).toEqual(accepted("alice"));
-    }
-  });
-
-  test("StartTLS that is demanded and not offered is an outage; where it is only preferred, plain is used", async () => {
-    const one = await other(undefined);
-    const host = [`127.0.0.1:${one.port}`];
-    expect(await methodOf(host, { ...trusting(), use_ssl: "starttls" }).check(alice)).toEqual(
-      unreachable("does not do StartTLS"),
-    );
-    expect(await methodOf(host, { ...trusting(), use_ssl: "adaptive" }).check(alice)).toEqual(accepted("alice"));
-  });
-
-  test("an answer slipped in before TLS begins is not read as the directory's", async () => {
-    // Half of "bind succeeded", to be completed by the first byte that comes through TLS.
-    const forged = Buffer.from("300d02010261080a010004000401", "hex");
-    let slipped = false;
-    const relay = await startTcpRelay(slapd.port, (from, data) => {
-      if (from !== "server" || slipped) return data;
-      slipped = true;
-      return Buffer.concat([data, forged]);
-    });
-    cleanUp.push(() => relay.stop());
-    const method = methodOf([`127.0.0.1:${relay.port}`], { ...trusting(), use_ssl: "starttls" });
-    expect(await method.check(login("alice", "wrong"))).toEqual(unreachable("in the clear"));
-    expect(slipped).toBe(true);
-  });
-
-  test("a file of CAs that is missing or holds none is an outage that names it, and is read again when it is there", async () => {
-    const file = join(certificates.directory, "late.pem");
-    const method = methodOf([secure()], { use_ssl: "always", ssl_ca_cert: file });
-    expect(await method.check(alice)).toEqual(unreachable(file));
-    await writeFile(file, "nothing");
-    expect(await method.check(alice)).toEqual(unreachable("holds no PEM certificate"));
-    const { readFile } = await import("node:fs/promises");
-    await writeFile(file, await readFile(certificates.ca));
-    expect(await method.check(alice)).toEqual(accepted("alice"));
-  });
-
-  test("after a lost connection the next one is secured again before anything is sent", async () => {
-    const relay = await startTcpRelay(slapd.port);
-    cleanUp.push(() => relay.stop());
-    const method = methodOf([`127.0.0.1:${relay.port}`], { ...trusting(), use_ssl: "starttls" });
-    expect(await method.check(alice)).toEqual(accepted("alice"));
-    relay.cut();
-    expect(await method.check(alice)).toEqual(accepted("alice"));
-    expect(relay.connections()).toBe(4);
-    expect(relay.sent().includes("wonder land")).toBe(false);
-  });
-});
-
 describe("outages", () => {
   test("a dead server is an outage", async () => {
     expect(await methodOf([`127.0.0.1:${await freePort()}`]).check(alice)).toEqual(unreachable("ECONNREFUSED"));
@@ -337,7 +177,7 @@ describe("outages", () => {
       const hanging = await other("good");
       await hanging.child.freeze();
       const port = word === "always" ? hanging.tlsPort : hanging.port;
-      const method = methodOf([`127.0.0.1:${port}`], { timeout: "1", use_ssl: word, ssl_ca_cert: certificates.ca });
+      const method = methodOf([`127.0.0.1:${port}`], { timeout: "1", use_ssl: word, ssl_ca_cert: certificates().ca });
       expect(method.deadlineMs).toBe(1000);
       expect(await method.check(alice)).toEqual(unreachable("did not answer"));
     },
@@ -370,7 +210,7 @@ describe("outages", () => {
   });
 
   test("bytes that are no LDAP are an outage", async () => {
-    const relay = await startTcpRelay(slapd.port, (from, data) =>
+    const relay = await startTcpRelay(slapd().port, (from, data) =>
       from === "server" ? Buffer.from("HTTP/1.1 400\r\n\r\n") : data,
     );
     cleanUp.push(() => relay.stop());
@@ -387,7 +227,7 @@ describe("outages", () => {
   });
 
   test("many at once are each answered for themselves over a few connections", async () => {
-    const relay = await startTcpRelay(slapd.port);
+    const relay = await startTcpRelay(slapd().port);
     cleanUp.push(() => relay.stop());
     const method = methodOf([`127.0.0.1:${relay.port}`], { max_connections: "3", timeout: "30" });
     const results = await Promise.all(
@@ -402,80 +242,11 @@ describe("outages", () => {
   });
 
   test("a method that is closed answers as an outage and keeps no connection", async () => {
-    const relay = await startTcpRelay(slapd.port);
+    const relay = await startTcpRelay(slapd().port);
     cleanUp.push(() => relay.stop());
     const method = methodOf([`127.0.0.1:${relay.port}`]);
     expect(await method.check(alice)).toEqual(accepted("alice"));
     await method.close?.();
     expect(await method.check(alice)).toEqual(unreachable("settings were changed"));
-  });
-});
-
-describe("searches of scripts", () => {
-  const search = (more: Settings = {}) => methodOf([plain()], more).directory.search;
-
-  test("entries come with their DN and all values as lists", async () => {
-    const found = await search()({
-      base: suffix,
-      filter: `(member=uid=alice,${people})`,
-      attributes: ["cn", "member", "owner"],
-    });
-    expect(found).toEqual([{ dn: engineers, attributes: { cn: ["engineers"], member: [`uid=alice,${people}`] } }]);
-  });
-
-  test("what a script of Access Server asks for is found: the groups of the user", async () => {
-    const [entry] = await search()({ base: people, filter: "(uid=alice)", attributes: ["memberOf"] });
-    expect(entry?.attributes).toEqual({ memberOf: [engineers] });
-  });
-
-  test("the scope is kept", async () => {
-    const all = { filter: "(objectClass=*)", attributes: [], base: people } as const;
-    expect((await search()({ ...all, scope: "base" })).map((entry) => entry.dn)).toEqual([people]);
-    expect((await search()({ ...all, scope: "one" })).map((entry) => entry.dn)).not.toContain(people);
-    expect((await search()(all)).map((entry) => entry.dn)).toContain(people);
-    expect((await search()(all))[0]?.attributes).toEqual({});
-  });
-
-  test("a base that is not there finds nothing, as in ldap3", async () => {
-    expect(await search()({ base: `ou=x,${suffix}`, filter: "(cn=*)", attributes: [] })).toEqual([]);
-  });
-
-  test("a filter that is none is the script's fault", async () => {
-    const query = { base: suffix, attributes: [] };
-    await expect(search()({ ...query, filter: "(cn=" })).rejects.toMatchObject({ code: "invalid-input" });
-    await expect(search()({ ...query, filter: "(cn=x)", base: "not a dn" })).rejects.toMatchObject({
-      code: "invalid-input",
-    });
-  });
-
-  test("a server that does not answer is an outage", async () => {
-    const dead = methodOf([`127.0.0.1:${await freePort()}`]).directory.search;
-    await expect(dead({ base: suffix, filter: "(cn=*)", attributes: [] })).rejects.toMatchObject({
-      code: "method-unreachable",
-    });
-  });
-
-  test("more pages than one are put together, binary values are text, and too many entries are refused", async () => {
-    const many = await other(undefined, {
-      settings: ["sizelimit unlimited"],
-      entries: Array.from(
-        { length: 1100 },
-        (_, i) => `
-dn: cn=m${i},ou=groups,${suffix}
-objectClass: inetOrgPerson
-cn: m${i}
-sn: ${i < 450 ? "few" : "rest"}
-${i === 0 ? "jpegPhoto:: /9j/4A==\n" : ""}`,
-      ).join(""),
-    });
-    const method = methodOf([`127.0.0.1:${many.port}`]);
-    const base = `ou=groups,${suffix}`;
-    const few = await method.directory.search({ base, filter: "(sn=few)", attributes: ["cn", "jpegPhoto"] });
-    expect(new Set(few.map((entry) => entry.attributes.cn?.[0])).size).toBe(450);
-    expect(few.find((entry) => entry.dn.startsWith("cn=m0,"))?.attributes.jpegPhoto).toEqual(["/9j/4A=="]);
-    await expect(method.directory.search({ base, filter: "(sn=*)", attributes: [] })).rejects.toMatchObject({
-      code: "invalid-input",
-      message: expect.stringContaining("over 1000 entries"),
-    });
   });
 });
