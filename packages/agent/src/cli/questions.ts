@@ -3,7 +3,14 @@ import { Writable } from "node:stream";
 import { AgentFailure } from "../failure.ts";
 import { onLines } from "../fit-for-terminal.ts";
 
-export type Question = { prompt: string; echo: boolean; what: string; signal?: AbortSignal | undefined };
+export type Question = {
+  prompt: string;
+  echo: boolean;
+  what: string;
+  signal?: AbortSignal | undefined;
+  /** What was typed before the question was seen is no answer to it. */
+  afresh?: boolean;
+};
 
 /** Where answers come from: asked one by one on a terminal, or else a line each of standard input. */
 export type Questions = {
@@ -91,9 +98,14 @@ export function questionsOn(io: {
         },
       };
     });
-  const askNow = async ({ prompt, echo, signal }: Question): Promise<string> => {
+  const askNow = async ({ prompt, echo, signal, afresh = false }: Question): Promise<string> => {
     if (reader === undefined) open();
     if (!onTerminal) return await nextLine(signal);
+    if (afresh) {
+      ahead.splice(0);
+      reader?.write(null, { ctrl: true, name: "e" });
+      reader?.write(null, { ctrl: true, name: "u" });
+    }
     shown = echo;
     const text = onLines(prompt);
     if (echo) {

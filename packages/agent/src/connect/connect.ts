@@ -204,7 +204,8 @@ function openScripts(needs: {
         path: places.consent,
         server,
         ask: questions.onTerminal
-          ? (text) => questions.ask({ prompt: text, echo: true, what: "whether a script may run", signal })
+          ? (text) =>
+              questions.ask({ prompt: text, echo: true, what: "whether a script may run", signal, afresh: true })
           : undefined,
       }),
     remember: ({ bundle }) => rememberScripts(places.seen, { ...server, at: bundle.issuedAt, scripts: bundle.scripts }),

@@ -57,6 +57,18 @@ test("what is pasted ahead is not shown before its question, and not lost", () =
   expect(before).not.toContain("s3cret");
 });
 
+test("what was typed before a question was seen is no answer to one that is asked afresh", () => {
+  const code = asking
+    .replace('ask("Password: ", false)]', 'ask("Password: ", false), afresh()]')
+    .replace(
+      "const answers",
+      'const afresh = () => questions.ask({ prompt: "Run it? ", echo: true, what: "it", afresh: true });\nconst answers',
+    );
+  const words = ["-c", onTerminal, node, code, "Name: ", "alice\ns3cret\nyes\nye", "Run it? ", "no\n"];
+  const shown = execFileSync("/usr/bin/python3", words, { encoding: "utf8", timeout: 25_000 });
+  expect(shown.split("answers ")[1]?.trim()).toBe('["alice","s3cret","no"]');
+});
+
 test("Ctrl-C at a question interrupts it", () => {
   expect(typed("Name: ", "alice\n", "Password: ", "\u0003")).toContain('answers "interrupted"');
 });
