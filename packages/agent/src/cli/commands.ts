@@ -46,7 +46,7 @@ export const usage = `Usage: sallyport-agent COMMAND
   run-script --event connect|disconnect FILE   run a script of yours as a server's would run
       --env NAME=VALUE --stdin TEXT --allow-root
   service                           the privileged part (root)
-      --install | --remove          on Windows and macOS: have it started with the machine, or no longer
+      --install | --remove          have it started now and with the machine, or no longer
 
 Exit status: 0 ended as asked, 1 failed, 2 wrong usage, 3 wrong password, 4 refused by the server, 5 server unreachable,
 6 client config faulty, 7 a program is missing, 8 not permitted, 130 ended before it was connected.

@@ -1,11 +1,11 @@
 import { execFile } from "node:child_process";
 import { rm } from "node:fs/promises";
 import { resolve } from "node:path";
-import { isSea } from "node:sea";
 import { setTimeout as wait } from "node:timers/promises";
 import { AgentFailure } from "../failure.ts";
 import { replaceFile } from "../machine/private-directory.ts";
 import { believedForRoot, faultForRoot } from "../machine/root-programs.ts";
+import { ownProgram } from "./own-program.ts";
 import { readPolicy } from "./policy.ts";
 
 const label = "org.sallyport.agent";
@@ -83,11 +83,6 @@ export async function removeLaunchd({ print }: Pick<Around, "print">, launchd = 
 
 function plistIn(directory: string): string {
   return `${directory}/${label}.plist`;
-}
-
-/** The executable; or Node and the agent's first module, from npm's package or a checkout. */
-function ownProgram(): string[] {
-  return isSea() ? [process.execPath] : [process.execPath, resolve(process.argv[1] ?? "")];
 }
 
 /** Undefined where it succeeds; else what it said. */

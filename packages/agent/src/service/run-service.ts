@@ -10,6 +10,7 @@ import { hostUnderServiceManager } from "../windows/service-host.ts";
 import { installService, removeService } from "../windows/service-install.ts";
 import { installLaunchd, removeLaunchd } from "./launchd.ts";
 import { serve } from "./serve.ts";
+import { installSystemd, removeSystemd } from "./systemd.ts";
 
 /** What the service finds around it. */
 export type ServiceSurroundings = {
@@ -23,27 +24,22 @@ export type ServiceSurroundings = {
 
 export type ServiceOptions = { install: boolean; remove: boolean; openVpnProgram: string | undefined };
 
+/** Who starts services on each system. */
+const startersOfServices = {
+  linux: { install: installSystemd, remove: removeSystemd },
+  mac: { install: installLaunchd, remove: removeLaunchd },
+  win: { install: installService, remove: removeService },
+} as const;
+
 /** `sallyport-agent service`: serves until it is asked to stop, by whatever started it. */
 export async function runService(options: ServiceOptions, around: ServiceSurroundings): Promise<void> {
   if (options.install && options.remove) throw new AgentFailure("usage", "Say --install or --remove.");
-  const onWindows = ownPlatform() === "win";
-  if ((options.install || options.remove) && ownPlatform() === "mac") {
-    mustBeRoot(around);
-    if (options.install) return await installLaunchd({ openVpnProgram: options.openVpnProgram }, around);
-    return await removeLaunchd(around);
-  }
   if (options.install || options.remove) {
-    if (!onWindows)
-      throw new AgentFailure(
-        "usage",
-        "--install and --remove are for Windows and macOS.",
-        "Here systemd starts the service: docs/agent.md has the file that it wants.",
-      );
     mustBeRoot(around);
-    if (options.install) return await installService({ openVpnProgram: options.openVpnProgram }, around);
-    return await removeService(around);
+    const { install, remove } = startersOfServices[ownPlatform()];
+    return options.install ? await install({ openVpnProgram: options.openVpnProgram }, around) : await remove(around);
   }
-  if (onWindows && (await serveForServiceManager(options, around))) return;
+  if (ownPlatform() === "win" && (await serveForServiceManager(options, around))) return;
   const { tell, stop } = around;
   const service = await start(options, around, tell);
   await new Promise<void>((stopped) => {

@@ -1,8 +1,8 @@
 import { realpath } from "node:fs/promises";
 import { dirname, join, resolve } from "node:path";
-import { isSea } from "node:sea";
 import { AgentFailure } from "../failure.ts";
 import { quoted } from "../interpreter/command-line.ts";
+import { ownProgram } from "../service/own-program.ts";
 import { eventSource } from "./event-log.ts";
 import { faultOfPrograms } from "./private-files.ts";
 import { windowsServiceList } from "./service-list.ts";
@@ -19,7 +19,7 @@ export async function installService(
   options: { openVpnProgram: string | undefined },
   { machine, print }: InstallSurroundings,
 ): Promise<void> {
-  const words = await ownProgram();
+  const words = await Promise.all(ownProgram().map((path) => realpath(path)));
   const more = options.openVpnProgram === undefined ? [] : [await realpath(resolve(options.openVpnProgram))];
   for (const path of [...words, ...more]) await mustBeAdministratorsAlone(path);
   words.push("service", ...more.flatMap((path) => ["--openvpn", path]));
@@ -55,12 +55,6 @@ export async function removeService({ machine, print }: InstallSurroundings): Pr
 /** The line that services.exe starts: each word quoted, for of `C:\\Program Files\\…` it would try `C:\\Program.exe` first. */
 export function serviceCommandLine(words: readonly string[]): string {
   return words.map(quoted).join(" ");
-}
-
-/** What this process was started from: the executable, or Node and our program. */
-async function ownProgram(): Promise<string[]> {
-  const paths = isSea() ? [process.execPath] : [process.execPath, resolve(process.argv[1] ?? "")];
-  return await Promise.all(paths.map((path) => realpath(path)));
 }
 
 /** Who may change what SYSTEM runs may do what SYSTEM may. */
