@@ -51,7 +51,9 @@ async function allow(hash: string, seen: readonly SeenScripts[], { places, print
     server.scripts.filter((one) => one.sha256.startsWith(hash.toLowerCase())).map((script) => ({ server, script })),
   );
   const [match] = matches;
-  if (!hashForm.test(hash) || match === undefined)
+  if (!hashForm.test(hash))
+    throw new AgentFailure("usage", `${onOneLine(hash)} is no hash: give 8 of its digits or more.`);
+  if (match === undefined)
     throw new AgentFailure(
       "failed",
       `No script with the hash ${onOneLine(hash)} was sent.`,

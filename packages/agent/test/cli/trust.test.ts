@@ -197,7 +197,7 @@ describe("a user", () => {
 
   test.each([
     [["--script", "00000000"], /No script with the hash/],
-    [["--script", "0"], /No script with the hash/],
+    [["--script", "0"], /8 of its digits or more/],
     [["--server", "nowhere.example"], /no server that was seen/],
     [["--revoke", "00000000"], /Nothing was agreed to/],
     [["--mode", "trust"], /goes with --administrator/],
