@@ -33,12 +33,12 @@ type FromSpawner =
 type Run = {
   settle: (end: SpawnedEnd) => void;
   pid: number | undefined;
-  /** Ends the spawner that has forgotten its deadline. */
-  watch: NodeJS.Timeout;
 };
 
 /** Beyond a program's deadline and the killing: a spawner that is silent for so long is stuck. */
 const stuckMs = 2_500;
+/** One that speaks, of other programs, is busy and not stuck: ending it would end theirs. But not for ever. */
+const mostLateMs = 15_000;
 const source = fileURLToPath(new URL("spawner.py", import.meta.url));
 
 /** One process that starts programs. It keeps this one from ending only while programs run. */
@@ -48,6 +48,7 @@ export class Spawner {
   readonly #tag = `sallyport-${newId()}`;
   readonly #onLost: (spawner: Spawner) => void;
   #ready = false;
+  #heardAt = 0;
   #lastId = 0;
   #unfinished = "";
   #unsent = "";
@@ -85,20 +86,39 @@ export class Spawner {
     const id = ++this.#lastId;
     const { promise, resolve } = Promise.withResolvers<SpawnedEnd>();
     const onAbort = () => this.#send({ op: "kill", id });
-    const watch = setTimeout(() => this.#process.kill(undefined), order.deadlineMs + stuckMs);
+    const forget = this.#watch(order.deadlineMs);
     const settle = (end: SpawnedEnd) => {
-      clearTimeout(watch);
+      forget();
       abort?.removeEventListener("abort", onAbort);
       this.#runs.delete(id);
       if (this.#runs.size === 0) this.#process.unref();
       resolve(end);
     };
-    this.#runs.set(id, { settle, pid: undefined, watch });
+    this.#runs.set(id, { settle, pid: undefined });
     this.#process.ref();
     this.#send({ op: "run", id, tag: this.#tagOf(id), ...order });
     abort?.addEventListener("abort", onAbort);
     if (abort?.aborted) onAbort();
     return promise;
+  }
+
+  /** Ends the spawner when it has forgotten a program's deadline; what is returned calls that off. */
+  #watch(deadlineMs: number): () => void {
+    const latestAt = performance.now() + deadlineMs + mostLateMs;
+    let over = false;
+    const judge = () => {
+      const now = performance.now();
+      if (over) return;
+      if (now - this.#heardAt > stuckMs || now > latestAt) this.#process.kill(undefined);
+      else timer = setTimeout(look, stuckMs);
+    };
+    // Where it was this process that stood still, what the spawner said meanwhile is read first.
+    const look = () => setImmediate(judge);
+    let timer = setTimeout(look, deadlineMs + stuckMs);
+    return () => {
+      over = true;
+      clearTimeout(timer);
+    };
   }
 
   #tagOf(id: number): string {
@@ -117,6 +137,7 @@ export class Spawner {
   }
 
   #receive(text: string): void {
+    this.#heardAt = performance.now();
     const lines = (this.#unfinished + text).split("\n");
     this.#unfinished = lines.pop() ?? "";
     for (const line of lines) this.#take(JSON.parse(line) as FromSpawner);

@@ -65,6 +65,17 @@ describe("a process that starts programs", () => {
     expect(await run(runner, "echo again")).toMatchObject({ output: "again\n" });
   });
 
+  it("is not taken for stuck where the daemon itself stood still past a deadline", async () => {
+    const runner = createProgramRunner({ log: silent, spawners: 1 });
+    const late = run(runner, "sleep 600", { deadlineMs: 1_000 });
+    const beside = run(runner, "echo $$ > leader.new; mv leader.new leader; sleep 6; echo done");
+    await until("the program runs", () => existsSync(join(directory, "leader")));
+    // From where timers are looked at before anything is read.
+    setImmediate(() => Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0, 4_500));
+    expect(await late).toMatchObject({ outcome: "timed-out" });
+    expect(await beside).toMatchObject({ outcome: "exited", output: "done\n" });
+  });
+
   it("ends with the daemon, and what it started with it: the next daemon tells it again", async () => {
     const host = spawn(process.execPath, [join(import.meta.dirname, "run-host.ts"), directory, lasting]);
     await bothRun();
