@@ -76,6 +76,19 @@ const scenarios: Record<string, (words: string[]) => Promise<unknown>> = {
     one.close();
     return { forged, taken: taken ?? "taken", reports, twice, replayed, elsewhere };
   },
+  /** Connects, and stays until the service is gone. */
+  async stays([path = ""]) {
+    const offer: Offer = JSON.parse(readFileSync(path, "utf8"));
+    const one = await client();
+    const nonce = await one.scripts.nonce();
+    await one.scripts.take({ text: bundleText(nonce, offer), ticket, nonce });
+    await one.scripts.run("connect", facts);
+    for (;;) {
+      const gone = await one.scripts.nonce().then(() => undefined, saying);
+      if (gone !== undefined) return gone;
+      await sleep(50);
+    }
+  },
   async refused([path = ""]) {
     const offer: Offer = JSON.parse(readFileSync(path, "utf8"));
     const one = await client();

@@ -1,9 +1,10 @@
-import { chmod, mkdir, readdir, readFile, rm, writeFile } from "node:fs/promises";
+import { chmod, mkdir, readdir, readFile, rm } from "node:fs/promises";
 import { join, resolve } from "node:path";
-import { type ClientScript, newSigningKey, sha256 } from "@sallyport/protocol";
+import { type ClientScript, sha256 } from "@sallyport/protocol";
 import { afterAll, beforeAll, expect, test } from "vitest";
 import { until } from "../../../server/test/waiting.ts";
 import { script } from "../scripts/pretend-server.ts";
+import { writeOffer } from "./owners-offer.ts";
 import { openWine, type Wine, type WineChild } from "./wine.ts";
 
 /*
@@ -14,20 +15,11 @@ import { openWine, type Wine, type WineChild } from "./wine.ts";
 let wine: Wine;
 let service: WineChild;
 let clients: string;
-const key = newSigningKey();
 
 beforeAll(async () => {
   wine = await openWine();
   clients = await wine.bundle(resolve(import.meta.dirname, "service-clients.ts"));
-  await writeFile(
-    join(wine.drive, "office.ovpn"),
-    `# SALLYPORT_AGENT_URL https://vpn.example.org:8443\n# SALLYPORT_AGENT_KEY ${key.publicKey}\n# SALLYPORT_SERVER_ID server-1\nclient\nremote vpn.example.org\n`,
-  );
-  const pem = (one: typeof key) => one.privateKey.export({ type: "pkcs8", format: "pem" });
-  await writeFile(
-    join(wine.drive, "offer.json"),
-    JSON.stringify({ key: { ...key, privateKey: undefined, pem: pem(key) }, other: pem(newSigningKey()), scripts }),
-  );
+  await writeOffer(wine.drive, scripts);
   service = await startService();
 });
 
@@ -76,7 +68,6 @@ test("without the owner's word the service does nothing for anybody, and says ho
     /does not let root bring tunnels up; they would: sallyport-agent trust --administrator --tunnels NAME,… \(in a terminal opened with `Run as administrator`\)/,
   );
   expect(await owner("--add", "C:\\office.ovpn", "--mode", "ask", "--tunnels", "root")).toContain("tunnels");
-  expect(await does("tunnel")).not.toContain("does not let root");
 });
 
 test("an administrator script runs with the owner's word, for whoever hands in the bundle that was just asked for", async () => {
@@ -112,23 +103,23 @@ test("an administrator script runs with the owner's word, for whoever hands in t
   });
 });
 
-test("a policy that others could have written is not believed", async () => {
+test("a policy that others could have written is not believed, by the service or by its owner's commands", async () => {
   await chmod(policy(), 0o666);
   expect(await does("refused", "C:\\offer.json")).toMatch(
     /policy.json may have been written by somebody else: everybody/,
   );
   await chmod(policy(), 0o644);
   await chmod(join(policy(), ".."), 0o777);
-  expect(await does("refused", "C:\\offer.json")).toMatch(/of C:\\ProgramData\\sallyport-agent, everybody may write/);
   const { status, said } = await wine.agent(["trust", "--administrator", "--mode", "never"]);
-  expect([status, said]).toEqual([1, expect.stringMatching(/everybody may write/)]);
+  expect([status, said]).toEqual([
+    1,
+    expect.stringMatching(/of C:\\ProgramData\\sallyport-agent, everybody may write/),
+  ]);
   await chmod(join(policy(), ".."), 0o700);
-  expect(await does("refused", "C:\\offer.json")).toBe("taken");
 });
 
 test("clients that say nothing, go at once, say too much or come too often keep nobody from it, and leave nothing open", async () => {
   const open = async () => (await readdir(`/proc/${service.pid}/fd`)).length;
-  await does("refused", "C:\\offer.json");
   const before = await open();
   expect(await does("neighbours")).toEqual({ flooded: "closed", turnedAway: "closed" });
   expect(service.output()).toMatch(/turned away: too many connections of S-1-5-21-0-0-0-1000/);

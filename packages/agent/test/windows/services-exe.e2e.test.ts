@@ -1,7 +1,10 @@
 import { chmod, cp, readFile, writeFile } from "node:fs/promises";
 import { dirname, join } from "node:path";
+import type { ClientScript } from "@sallyport/protocol";
 import { afterAll, beforeAll, expect, test } from "vitest";
 import { until } from "../../../server/test/waiting.ts";
+import { script } from "../scripts/pretend-server.ts";
+import { writeOffer } from "./owners-offer.ts";
 import { openWine, type Wine } from "./wine.ts";
 
 /** Windows' own list of services (Wine's services.exe), and the agent where its owner would put it. */
@@ -36,10 +39,25 @@ test("said again it is started anew, which a newer program needs", async () => {
   expect(await log()).toHaveLength(2);
 });
 
-test("asked to stop it ends as asked, and is no failure", async () => {
+test("asked to stop it runs first what is owed to whoever is connected, and is no failure", async () => {
+  const [connects, disconnects] = (["connect", "disconnect"] as const).map((event) =>
+    script({
+      ...{ name: `${event}.cmd`, event, privilege: "admin", platform: "win" },
+      text: `@echo ${event} %GRACEFUL_DISCONNECT%>>C:\\record.txt\r\n`,
+    }),
+  );
+  await writeOffer(wine.drive, [connects, disconnects] as ClientScript[]);
+  const word = await agent("trust", "--administrator", "--add", "C:\\office.ovpn", "--mode", "trust");
+  expect(word).toMatchObject({ status: 0 });
+  const clients = await wine.bundle(join(import.meta.dirname, "service-clients.ts"));
+  const client = await wine.start(wine.node, [clients, "stays", "C:\\offer.json"]);
+  const record = () => readFile(join(wine.drive, "record.txt"), "utf8").catch(() => "");
+  await until("the connect script", async () => (await record()).startsWith("connect"), { otherwise: client.output });
   await wine.run("sc.exe", ["stop", "sallyport-agent"]);
   await until("the service to stop", async () => (await state())?.[0] === "STOPPED");
   expect(await state()).toEqual(["STOPPED", 0, 0]);
+  expect(await record()).toBe("connect \r\ndisconnect 0\r\n");
+  await until("the client to see it", () => client.output().includes("is gone"));
 });
 
 test("where it cannot start the owner is told, and the list of services has a code", async () => {
