@@ -6,7 +6,7 @@ import { ownAccount } from "../machine/account.ts";
 import { placesOf, type ServicePlaces, servicePlaces } from "../machine/places.ts";
 import { ownPlatform } from "../machine/system.ts";
 import { version } from "../machine/version.ts";
-import { programData } from "../windows/program-data.ts";
+import { systemFolders } from "../windows/system-folders.ts";
 import { commands, usage } from "./commands.ts";
 import { questionsOn } from "./questions.ts";
 import { stopRequests } from "./stop-requests.ts";
@@ -35,12 +35,11 @@ export async function runAgent(argv: readonly string[], environment: NodeJS.Proc
     if (command === undefined)
       throw new AgentFailure("usage", `There is no command ${onOneLine(name)}.`, "See sallyport-agent --help.");
     const account = await ownAccount();
-    // A service is given another environment: of this Windows is asked.
-    const known = ownPlatform() === "win" ? { ...environment, ProgramData: await programData() } : environment;
+    if (ownPlatform() === "win") Object.assign(environment, await systemFolders());
     const around: Surroundings = {
       account,
-      places: placesOf(account, known, ownPlatform()),
-      machine: machineOf(known),
+      places: placesOf(account, environment, ownPlatform()),
+      machine: machineOf(environment),
       environment,
       questions,
       tell,

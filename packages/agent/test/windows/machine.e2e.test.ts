@@ -54,6 +54,17 @@ test("the host check finds what is in the registry: both kinds of programs and t
   expect(address).toBe(await gatewayHardwareAddress());
 });
 
+test("where Windows and its programs are is asked of Windows, whatever a user has set for what they start", async () => {
+  const names = ["SystemRoot", "windir", "ProgramFiles", "ProgramW6432", "ProgramData"];
+  await writeFile(join(wine.drive, "tell.cmd"), `@echo ${names.map((name) => `%${name}%`).join(" ")} %ComSpec%\r\n`);
+  const agent = `"${wine.node}" "${wine.agentProgram}" run-script --event connect --allow-root C:\\tell.cmd`;
+  const lines = [...names.map((name) => `@set ${name}=C:\\evil`), "@echo %ProgramFiles%", `@${agent}`];
+  await writeFile(join(wine.drive, "start.cmd"), lines.map((line) => `${line}\r\n`).join(""));
+  const { stdout } = await wine.run("cmd.exe", ["/c", "C:\\start.cmd"]);
+  const told = ["C:\\windows C:\\windows", "C:\\Program Files C:\\Program Files", "C:\\ProgramData"].join(" ");
+  expect(String(stdout).replaceAll("\r", "")).toBe(`C:\\evil\n${told} C:\\windows\\System32\\cmd.exe\n`);
+});
+
 test("nothing that is said to people there speaks of sudo", async () => {
   const { status, said } = await wine.agent(["run-script", "--event", "connect", "C:\\none.cmd"]);
   expect([status, said]).toEqual([
