@@ -25,7 +25,7 @@ export const usage = `Usage: sallyport-agent COMMAND
       --user U                      user name; asked where it is needed
       --password-stdin              the password, then each answer, is a line of standard input
       --scripts never|ask|trust     run the server's scripts: none, those you agreed to (usual), all
-      --allow-root                  scripts for users may run as root, if that is who you are
+      --allow-root                  scripts for users may run as root (on Windows: as an administrator), if you are
       --python auto|system|builtin  which Python runs #PYTHON scripts
       --script-seconds N            how long a connect script may take (usually 300)
       --no-browser                  print the address to sign in at, and open nothing
@@ -37,7 +37,7 @@ export const usage = `Usage: sallyport-agent COMMAND
       --script HASH                 agree to a script
       --server ID                   agree to whatever this server sends
       --revoke HASH|ID              agree no longer
-      --administrator               the owner's permissions for administrator scripts (root)
+      --administrator               the owner's permissions for administrator scripts (root, or an administrator)
       --add FILE                    with --administrator: know the server of a client config
       --mode never|ask|trust        with --administrator
       --tunnels NAME,…|everybody    with --administrator: who may bring tunnels up

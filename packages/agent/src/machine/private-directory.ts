@@ -49,7 +49,9 @@ export async function makeRootDirectory(path: string): Promise<void> {
 async function makeOnWindows(path: string, forbidden: "reach" | "change"): Promise<void> {
   await makeOwnDirectory(path);
   const fault = await faultOfDirectory(path, forbidden);
-  if (fault !== undefined) throw unsafe(path, fault);
+  if (fault === undefined) return;
+  const next = "Look at what it holds, and delete it: it is made anew, with the rights that it needs.";
+  throw new AgentFailure("failed", `${path} is not safe to use: ${fault}.`, next);
 }
 
 function unsafe(path: string, why: string): AgentFailure {
