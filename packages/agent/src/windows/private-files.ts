@@ -31,7 +31,7 @@ export async function faultOfDirectory(path: string, forbidden: Forbidden): Prom
   const security = await windowsSecurity();
   const believed = await believedNow();
   if (!(await lstat(path)).isDirectory()) return "it must be a directory, and no link";
-  return whoElse(security.at(path), believed, forbidden) ?? (await faultOfWay(path, believed));
+  return await inWords(whoElse(security.at(path), believed, forbidden) ?? (await faultOfWay(path, believed)));
 }
 
 /** Why others than this account could have written an open file; undefined where nobody can. */
@@ -39,9 +39,9 @@ export async function faultOfOpenFile(path: string, fd: number): Promise<string 
   const security = await windowsSecurity();
   const believed = await believedNow();
   // Its directory too: whoever can put another file there could have put this one.
-  return (
+  return await inWords(
     whoElse(security.ofFile(fd), believed, "change") ??
-    prefixed(dirname(path), whoElse(security.at(dirname(path)), believed, "change"))
+      prefixed(dirname(path), whoElse(security.at(dirname(path)), believed, "change")),
   );
 }
 
@@ -51,9 +51,9 @@ export async function faultOfPrograms(directory: string): Promise<string | undef
   const believed = [...privilegedAccounts, wellKnown.trustedInstaller];
   for (const one of new Set([resolve(directory), await realpath(directory)])) {
     const fault = whoElse(security.at(one), believed, "change");
-    if (fault !== undefined) return fault;
+    if (fault !== undefined) return await inWords(fault);
   }
-  return await faultOfWay(directory, believed);
+  return await inWords(await faultOfWay(directory, believed));
 }
 
 /** Who could put another in the place of a directory in which this lies, by its name or by where links lead. */
@@ -71,6 +71,14 @@ async function faultOfWay(path: string, believed: readonly string[]): Promise<st
 async function believedNow(): Promise<readonly string[]> {
   const { sid, elevated } = (await windowsAccounts()).own();
   return elevated ? privilegedAccounts : [sid, ...privilegedAccounts];
+}
+
+/** With the names of accounts, where they have some. */
+async function inWords(fault: string | undefined): Promise<string | undefined> {
+  const [sid] = /S-1-[-\d]+/.exec(fault ?? "") ?? [];
+  if (fault === undefined || sid === undefined) return fault;
+  const name = await (await windowsAccounts()).nameOf(sid);
+  return name === undefined ? fault : fault.replace(sid, `${name} (${sid})`);
 }
 
 function prefixed(path: string, fault: string | undefined): string | undefined {
