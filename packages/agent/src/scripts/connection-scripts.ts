@@ -60,6 +60,7 @@ export class ConnectionScripts {
   readonly #end = new AbortController();
   #queue: Promise<void> = Promise.resolve();
   #present: Connection | undefined;
+  #running = false;
 
   constructor(options: ConnectionScriptsOptions) {
     this.#options = options;
@@ -99,10 +100,11 @@ export class ConnectionScripts {
     const end = () => this.#end.abort();
     const late = setTimeout(end, withinMs);
     const seconds = Math.round(withinMs / 1_000);
-    const patience = setTimeout(
-      () => tell(`Scripts are still running; they are ended in ${seconds} seconds, or at once with another Ctrl-C`),
-      untoldWaitMs,
-    );
+    const patience = setTimeout(() => {
+      // What was run may still be reported: that takes its own time, and is nothing to be told of.
+      if (!this.#running) return;
+      tell(`Scripts are still running; they are ended in ${seconds} seconds, or at once with another Ctrl-C`);
+    }, untoldWaitMs);
     hurry?.addEventListener("abort", end);
     if (hurry?.aborted) end();
     await this.#queue;
@@ -161,6 +163,7 @@ export class ConnectionScripts {
     if (fetched === undefined) return;
     const reports: ScriptReport[] = [];
     let administratorsRan = false;
+    this.#running = true;
     for (const script of fetched.bundle.scripts.filter((one) => one.event === event)) {
       const decision = allowed.get(script) ?? { run: false, reason: "nobody agreed to it" };
       if (!decision.run) reports.push(refusalOf(script, decision.reason));
@@ -181,6 +184,7 @@ export class ConnectionScripts {
         else tell(`administrator scripts: ${ran?.message ?? "they did not end in time, and are not waited for"}`);
       }
     }
+    this.#running = false;
     for (const report of reports) {
       tell(wordsFor(report));
       log(`${report.event} ${wordsFor(report)} (${report.sha256}, ${report.durationMs} ms)\n${report.output}`);
