@@ -7,7 +7,14 @@ const CP_OEMCP = 1;
  * Reads what programs print on a console: each line that is UTF-8 as that, any other in the machine's code page for
  * consoles (850 in Western Europe, say), which cmd.exe and most of Windows' own programs write.
  */
-export async function consoleReader(): Promise<(bytes: Buffer) => string> {
+export function consoleReader(): Promise<(bytes: Buffer) => string> {
+  opened ??= open();
+  return opened;
+}
+
+let opened: Promise<(bytes: Buffer) => string> | undefined;
+
+async function open(): Promise<(bytes: Buffer) => string> {
   const { kernel32 } = await systemLibraries();
   const toUnicode = kernel32.func(
     "int __stdcall MultiByteToWideChar(uint32_t page, uint32_t flags, const void *bytes, int length, _Out_ void *text, int size)",

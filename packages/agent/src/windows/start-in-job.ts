@@ -51,8 +51,14 @@ export async function startInJob(command: {
   const libraries = await systemLibraries();
   const calls = callsOf(libraries);
   const job = await createJob();
-  const [input, output] = [await makePipe(libraries, toRead), await makePipe(libraries, toWrite)];
+  const pipes: Pipe[] = [];
+  const pipe = async (access: number) => {
+    const made = await makePipe(libraries, access);
+    pipes.push(made);
+    return made;
+  };
   try {
+    const [input, output] = [await pipe(toRead), await pipe(toWrite)];
     const created = create(libraries, { ...command, stdin: input.theirs, stdout: output.theirs });
     try {
       job.add(created.process);
@@ -73,13 +79,11 @@ export async function startInJob(command: {
     };
   } catch (error) {
     job.terminate();
-    input.socket.destroy();
-    output.socket.destroy();
+    for (const { socket } of pipes) socket.destroy();
     throw error;
   } finally {
     // The process has its own by now. As long as we had one too, no end of output would come.
-    calls.close(input.theirs);
-    calls.close(output.theirs);
+    for (const { theirs } of pipes) calls.close(theirs);
   }
 }
 
