@@ -76,9 +76,14 @@ export async function openWine(
   const [nodeDirectory = "", koffiLibrary = "", fresh = ""] = parts;
   const directory = await mkdtemp(join(tmpdir(), "wine-lab-"));
   const [prefix, agent, temporary] = [join(directory, "prefix"), join(directory, "agent"), join(directory, "tmp")];
-  await mkdir(temporary);
-  await copyPrefix(fresh, prefix);
-  await layAgent(agent, koffiLibrary);
+  try {
+    await mkdir(temporary);
+    await copyPrefix(fresh, prefix);
+    await layAgent(agent, koffiLibrary);
+  } catch (error) {
+    await rm(directory, { recursive: true });
+    throw error;
+  }
 
   const environment = {
     ...{ PATH: "/usr/sbin:/usr/bin:/sbin:/bin", HOME: directory, TMPDIR: temporary, LANG: "C.UTF-8" },
