@@ -7,6 +7,8 @@ export function readLines(socket: Socket, mostBytes: number, onLine: (line: stri
   socket.on("data", (chunk: Buffer) => {
     let rest = chunk;
     for (let end = rest.indexOf(10); end !== -1; end = rest.indexOf(10)) {
+      // On some systems a chunk is as long as what lies there.
+      if (bytes + end > mostBytes) return void socket.destroy();
       const line = Buffer.concat([...chunks, rest.subarray(0, end)]).toString("utf8");
       chunks = [];
       bytes = 0;

@@ -1,5 +1,5 @@
 import { closeSync } from "node:fs";
-import { Socket } from "node:net";
+import { Socket, type SocketConstructorOpts } from "node:net";
 import { setTimeout as sleep } from "node:timers/promises";
 import { windowsAccounts } from "./accounts.ts";
 import { windowsSecurity } from "./security.ts";
@@ -238,7 +238,12 @@ function socketOf(calls: Calls, handle: number): Socket | undefined {
     return undefined;
   }
   try {
-    return new Socket({ fd, readable: true, writable: true });
+    // libuv would make a buffer as long as all that was written at the other end, however much that is.
+    const buffer = Buffer.alloc(bufferBytes);
+    const callback = (length: number) => socket.emit("data", Buffer.from(buffer.subarray(0, length)));
+    const options: SocketConstructorOpts = { fd, readable: true, writable: true, onread: { buffer, callback } };
+    const socket = new Socket(options);
+    return socket;
   } catch {
     closeSync(fd);
     return undefined;
