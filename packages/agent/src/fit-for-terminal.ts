@@ -16,3 +16,8 @@ export function onLines(text: string): string {
     .map((line) => line.replace(/\r$/, "").split("\t").map(onOneLine).join("\t"))
     .join("\n");
 }
+
+/** One entry of a log: what it goes on with is indented, so that nothing in it can be taken for another entry. */
+export function asEntry(text: string): string {
+  return onLines(text.trimEnd()).replaceAll("\n", "\n  ");
+}

@@ -1,7 +1,7 @@
 import { constants } from "node:fs";
 import { open, rename, stat } from "node:fs/promises";
 import { dirname } from "node:path";
-import { onLines } from "../fit-for-terminal.ts";
+import { asEntry } from "../fit-for-terminal.ts";
 import { makePrivateDirectory } from "./private-directory.ts";
 
 /** What the agent did and what scripts printed, for whoever looks later; one file and one older one, bounded. */
@@ -23,7 +23,7 @@ export function openAgentLog(path: string): AgentLog {
   return {
     // A log that cannot be written stops nothing.
     write: (text) => {
-      last = last.then(() => append(onLines(text.trimEnd()))).catch(() => undefined);
+      last = last.then(() => append(asEntry(text))).catch(() => undefined);
     },
     written: () => last,
   };

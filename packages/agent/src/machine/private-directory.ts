@@ -6,24 +6,30 @@ import { AgentFailure } from "../failure.ts";
 import { faultOfDirectory, faultOfOpenFile, makeOwnDirectory } from "../windows/private-files.ts";
 import { ownPlatform } from "./system.ts";
 
+const mendAgents = "Mend it, or name another directory in SALLYPORT_AGENT_DIRECTORY.";
+/** The service's directories are where they are. */
+export const mendServices = "Mend its owner and rights.";
+
 /**
  * Makes a directory that only this account can enter, and its parents. Guaranteed when it resolves: it is no link, it
  * belongs to this account (or root, on the way there), and nobody else can write into it or replace it.
+ * @throws AgentFailure with what is to be done `next` where it is not so
  */
-export async function makePrivateDirectory(path: string): Promise<void> {
+export async function makePrivateDirectory(path: string, next = mendAgents): Promise<void> {
   if (ownPlatform() === "win") return await makeOnWindows(path, "reach");
   await mkdir(path, { recursive: true, mode: 0o700 });
   const own = process.getuid?.();
   if (own === undefined) return;
   const self = await lstat(path);
   if (!self.isDirectory() || self.uid !== own || (self.mode & 0o077) !== 0)
-    throw unsafe(path, "it must be a directory of this account alone (chmod 700), and no link");
+    throw unsafe(path, "it must be a directory of this account alone (chmod 700), and no link", next);
   // A link on the way is as good as the directory it stands in, and as what it leads through: macOS' /etc and /var are such.
-  for (const way of new Set([path, await realpath(path)])) await checkWay(path, dirname(way), own);
+  for (const way of new Set([path, await realpath(path)])) await checkWay(path, { from: dirname(way), own, next });
 }
 
 /** @throws AgentFailure where others could change one of a path's directories */
-async function checkWay(path: string, from: string, own: number): Promise<void> {
+async function checkWay(path: string, way: { from: string; own: number; next: string }): Promise<void> {
+  const { from, own, next } = way;
   for (let above = from; ; above = dirname(above)) {
     const facts = await lstat(above);
     // Many a Linux gives each user a group of their own that may write to what is theirs; root has none, and on macOS all
@@ -31,7 +37,7 @@ async function checkWay(path: string, from: string, own: number): Promise<void> 
     const others = own === 0 || ownPlatform() === "mac" ? 0o022 : 0o002;
     const shared = (facts.mode & others) !== 0 && (facts.mode & 0o1000) === 0 && !facts.isSymbolicLink();
     if ((facts.uid !== own && facts.uid !== 0) || shared)
-      throw unsafe(path, `others than this account can write to ${above}`);
+      throw unsafe(path, `others than this account can write to ${above}`, next);
     if (above === dirname(above)) return;
   }
 }
@@ -43,7 +49,7 @@ export async function makeRootDirectory(path: string): Promise<void> {
   await mkdir(path, { recursive: true, mode: 0o755 });
   const facts = await lstat(path);
   if (!facts.isDirectory() || facts.uid !== process.getuid?.() || (facts.mode & 0o022) !== 0)
-    throw unsafe(path, "others than this account can write to it");
+    throw unsafe(path, "others than this account can write to it", mendServices);
 }
 
 async function makeOnWindows(path: string, forbidden: "reach" | "change"): Promise<void> {
@@ -54,12 +60,8 @@ async function makeOnWindows(path: string, forbidden: "reach" | "change"): Promi
   throw new AgentFailure("failed", `${path} is not safe to use: ${fault}.`, next);
 }
 
-function unsafe(path: string, why: string): AgentFailure {
-  return new AgentFailure(
-    "failed",
-    `${path} is not safe to use: ${why}.`,
-    "Mend it, or name another directory in SALLYPORT_AGENT_DIRECTORY.",
-  );
+function unsafe(path: string, why: string, next: string): AgentFailure {
+  return new AgentFailure("failed", `${path} is not safe to use: ${why}.`, next);
 }
 
 /** Creates a file that was not there, through no link; `mode` counts whatever the umask. */

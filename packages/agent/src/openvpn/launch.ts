@@ -1,5 +1,6 @@
 import { spawn } from "node:child_process";
 import { rm } from "node:fs/promises";
+import { createInterface } from "node:readline";
 import { ownPlatform } from "../machine/system.ts";
 import { systemEnvironment } from "../machine/system-environment.ts";
 import { connectManagement, type ManagementAddress } from "./management.ts";
@@ -22,7 +23,8 @@ export function launchOpenVpn(start: {
   args: readonly string[];
   directory: string;
   management: ManagementAddress;
-  onOutput: (text: string) => void;
+  /** With each line that it says. */
+  onOutput: (line: string) => void;
 }): LaunchedOpenVpn {
   const { program, args, directory, management, onOutput } = start;
   const platform = ownPlatform();
@@ -37,14 +39,13 @@ export function launchOpenVpn(start: {
   });
   let lastWords = "";
   const listeners = new Set<() => void>();
-  const hear = (chunk: Buffer) => {
-    const text = withoutSecrets(chunk.toString("utf8"), management);
-    onOutput(text);
-    lastWords = (lastWords + text).slice(-mostLastWords);
+  const hear = (said: string) => {
+    const line = withoutSecrets(said, management);
+    if (line.trim() !== "") onOutput(line);
+    lastWords = `${lastWords}${line}\n`.slice(-mostLastWords);
     for (const listener of listeners) listener();
   };
-  child.stdout.on("data", hear);
-  child.stderr.on("data", hear);
+  for (const input of [child.stdout, child.stderr]) createInterface({ input }).on("line", hear);
   const exited = new Promise<string>((resolve) => {
     child.once("error", (error) => resolve(error.message));
     child.once("close", () => resolve(lastWords));

@@ -28,7 +28,8 @@ export type OpenVpnStart = {
   programsOf: () => Promise<readonly string[]>;
   /** Another account that is to speak to it (openvpn asks the kernel who it is), and where that account can reach it. */
   management?: { user: string; directory: string };
-  onOutput: (text: string) => void;
+  /** With each line that it says. */
+  onOutput: (line: string) => void;
 };
 
 /**

@@ -1,5 +1,6 @@
 import { join } from "node:path";
 import { AgentFailure, exitStatuses, failureOf } from "../failure.ts";
+import { asEntry } from "../fit-for-terminal.ts";
 import type { Account } from "../machine/account.ts";
 import { openAgentLog } from "../machine/agent-log.ts";
 import { rootWords } from "../machine/as-root.ts";
@@ -41,7 +42,7 @@ export async function runService(options: ServiceOptions, around: ServiceSurroun
   }
   if (ownPlatform() === "win" && (await serveForServiceManager(options, around))) return;
   const { tell, stop } = around;
-  const service = await start(options, around, tell);
+  const service = await start(options, around, (text) => tell(asEntry(text)));
   await new Promise<void>((stopped) => {
     if (stop.aborted) stopped();
     stop.addEventListener("abort", () => stopped());

@@ -1,7 +1,7 @@
 import type { Socket } from "node:net";
 import { dirname, join } from "node:path";
 import { failureOf } from "../failure.ts";
-import { makePrivateDirectory } from "../machine/private-directory.ts";
+import { makePrivateDirectory, mendServices } from "../machine/private-directory.ts";
 import { sweepTunnelDirectories } from "../openvpn/process.ts";
 import { sweepScriptDirectories } from "../scripts/script-directory.ts";
 import { listenForAgents } from "./endpoint.ts";
@@ -29,7 +29,7 @@ const mostConnections = 64;
  */
 export async function serve(options: ServeOptions): Promise<{ close(): Promise<void> }> {
   const { socketPath, directory, log } = options;
-  await makePrivateDirectory(directory);
+  await makePrivateDirectory(directory, mendServices);
   await sweepScriptDirectories(join(directory, "scripts"));
   await sweepTunnelDirectories(join(directory, "tunnels"));
   const open = new Map<Socket, { id: string; session: Promise<ServiceSession | undefined> }>();

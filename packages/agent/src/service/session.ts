@@ -32,6 +32,7 @@ export type ServiceTerms = AdministratorTerms & {
 
 export function openServiceSession(terms: ServiceTerms): ServiceSession {
   const { user, policyPath, directory, log, notify } = terms;
+  const logOfTunnel = (text: string) => log(`tunnel of ${user}: ${text}`);
   const scripts = openAdministratorScripts(terms);
   let openvpn: (OpenVpnProcess & AsyncDisposable) | undefined;
   /** Of openvpn; WireGuard's are its own. */
@@ -63,7 +64,12 @@ export function openServiceSession(terms: ServiceTerms): ServiceSession {
     if (request.do === "start-wireguard") {
       // Read here too: what the user's part read is not believed.
       const profile = readWireGuardProfile(request.profileText);
-      const device = await bringUpWireGuard({ profile, base: join(directory, "wireguard"), programsOf, log });
+      const device = await bringUpWireGuard({
+        profile,
+        base: join(directory, "wireguard"),
+        programsOf,
+        log: logOfTunnel,
+      });
       wireguard = device;
       log(`${user} brings up WireGuard to ${profile.endpoint}`);
       if (closed) await endTunnel();
@@ -78,10 +84,14 @@ export function openServiceSession(terms: ServiceTerms): ServiceSession {
       program: terms.openVpnProgram,
       programsOf,
       management: { user, directory: terms.socketDirectory },
-      onOutput: log,
+      onOutput: logOfTunnel,
     });
     openvpn = started;
-    const names = nameServersOf({ platform: ownPlatform(), name: `sallyport.${randomBytes(4).toString("hex")}`, log });
+    const names = nameServersOf({
+      platform: ownPlatform(),
+      name: `sallyport.${randomBytes(4).toString("hex")}`,
+      log: logOfTunnel,
+    });
     nameServers = names;
     void started.exited.then(() => names.close());
     // The agent may have gone meanwhile.

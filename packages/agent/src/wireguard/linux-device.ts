@@ -2,6 +2,7 @@ import { spawn } from "node:child_process";
 import { existsSync } from "node:fs";
 import { rm } from "node:fs/promises";
 import { join } from "node:path";
+import { createInterface } from "node:readline";
 import { setTimeout as wait } from "node:timers/promises";
 import { AgentFailure } from "../failure.ts";
 import { writeNewFile } from "../machine/private-directory.ts";
@@ -114,9 +115,7 @@ async function makeInterface(name: string, ip: string, log: (text: string) => vo
     stdio: ["ignore", "pipe", "pipe"],
     detached: true,
   });
-  const hear = (chunk: Buffer) => log(chunk.toString("utf8"));
-  child.stdout.on("data", hear);
-  child.stderr.on("data", hear);
+  for (const input of [child.stdout, child.stderr]) createInterface({ input }).on("line", log);
   const exited = new Promise<void>((resolve) => {
     child.once("error", () => resolve());
     child.once("exit", () => resolve());

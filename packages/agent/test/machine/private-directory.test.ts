@@ -40,5 +40,8 @@ test("a link in the place of the directory itself is refused", async () => {
   await mkdir(join(root, "var/db/sallyport-agent"), { mode: 0o700 });
   await mkdir(join(root, "elsewhere"), { mode: 0o700 });
   await symlink(join(root, "elsewhere"), wanted());
-  await expect(makePrivateDirectory(wanted())).rejects.toThrow("no link");
+  await expect(makePrivateDirectory(wanted())).rejects.toMatchObject({
+    message: expect.stringContaining("no link"),
+    next: expect.stringContaining("SALLYPORT_AGENT_DIRECTORY"),
+  });
 });

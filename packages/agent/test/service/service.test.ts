@@ -78,6 +78,17 @@ async function client() {
   return connected;
 }
 
+test("a directory that others can enter is not used, and another cannot be named", async () => {
+  await service.close();
+  await chmod(join(directory, "state"), 0o755);
+  await expect(begin()).rejects.toMatchObject({
+    message: expect.stringContaining("state is not safe to use"),
+    next: "Mend its owner and rights.",
+  });
+  await chmod(join(directory, "state"), 0o700);
+  service = await begin();
+});
+
 describe("administrator scripts", () => {
   test("run as root on connect and disconnect, once each", async () => {
     await allow({});
@@ -269,6 +280,19 @@ describe("another account of this machine", () => {
     const request = { do: "start-openvpn", profileText: "remote 127.0.0.1\n<ca>\nx\n</ca>\n", peerInfo: {} };
     const output = await asNobody([JSON.stringify({ ...request, user: "root" })]);
     expect(output).toContain("does not let nobody bring tunnels up");
+  });
+
+  test("what openvpn says is in the log with the user's name, a line an entry", async () => {
+    await allow({ tunnels: "everybody" });
+    await service.close();
+    const standIn = join(directory, "openvpn");
+    await writeFile(standIn, "#!/bin/sh\nprintf 'on'; sleep 0.1; printf 'e\\n\\ntwo\\n'\n", { mode: 0o755 });
+    service = await begin(standIn);
+    const profileText = "client\ndev tun\nremote 127.0.0.1 1 udp\n<ca>\nnot a certificate\n</ca>\n";
+    const one = await client();
+    await (await one.startOpenVpn({ profileText, peerInfo: {} })).exited;
+    one.close();
+    expect(said.filter((text) => text.startsWith("tunnel of"))).toEqual(["tunnel of root: one", "tunnel of root: two"]);
   });
 
   test("name servers are set for a tunnel that is up, and for no other", async () => {
