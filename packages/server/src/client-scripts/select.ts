@@ -23,6 +23,12 @@ export function cellOfProperty(key: string): Cell | undefined {
   return platform === undefined ? undefined : ({ platform, privilege, event } as Cell);
 }
 
+/** Why nothing reads a property whose name begins as those of scripts do; null for all others. */
+export function whyNoScript(key: string): string | null {
+  if (!key.startsWith("prop_cli.script.") || scriptProperty.test(key)) return null;
+  return "a script is prop_cli.script.PLATFORM.PRIVILEGE.EVENT, with all, win, mac or linux, then user or admin, then connect or disconnect";
+}
+
 export function propertyOfCell({ platform, privilege, event }: Cell): string {
   return `prop_cli.script.${platform}.${privilege}.${event}`;
 }

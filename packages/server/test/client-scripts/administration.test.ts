@@ -204,9 +204,16 @@ describe("Access Server's property names", () => {
     expect(await house.store.accounts.properties({ kind: "user", name: "bob" })).toEqual({ [key]: "own" });
   });
 
-  test("an unknown platform is a property like any other", async () => {
-    await house.succeed(["property", "set", "--group", "eng", "prop_cli.script.beos.user.connect", "x"]);
+  test("under a name that is nearly a script's it is a property that nothing reads, and one is told", async () => {
+    const misspelt = "prop_cli.script.beos.user.connect";
+    expect(await property("set", "--group", "eng", misspelt, "x")).toMatchObject({
+      status: 0,
+      stderr: expect.stringMatching(/^It changes nothing: .*PLATFORM\.PRIVILEGE\.EVENT, .*linux/),
+    });
+    expect(await json("property", "set", "--default", `${key}ed`, "x")).toHaveProperty("unread");
     expect(await json("client-script", "list")).toEqual([]);
+    for (const read of [key, "prop_cli.script_stdin", "prop_autologin"])
+      expect(await property("set", "--user", "bob", read, "true")).toMatchObject({ status: 0, stderr: "" });
   });
 });
 

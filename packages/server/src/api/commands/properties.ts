@@ -1,5 +1,6 @@
 import { z } from "zod";
 import type { Directory } from "../../accounts/directory.ts";
+import { whyNoScript } from "../../client-scripts/select.ts";
 import type { AccountLookup } from "../../core/account.ts";
 import { SallyportError } from "../../core/errors.ts";
 import { maskSecrets, type Properties, type PropertyOwner } from "../../core/properties.ts";
@@ -46,10 +47,11 @@ export function propertyCommands(deps: {
     "property-set": command({
       summary: "Sets a property.",
       input: z.strictObject({ owner, key, value: text }),
-      run: async ({ owner: of, key: wanted, value }): Promise<PropertyValue> => {
+      run: async ({ owner: of, key: wanted, value }): Promise<PropertyValue & { unread?: string }> => {
         await mustExist(of);
         await deps.directory.setProperties(of, { [wanted]: value });
-        return masked({ id: wanted, key: wanted, value, from: of.kind });
+        const unread = whyNoScript(wanted);
+        return { ...masked({ id: wanted, key: wanted, value, from: of.kind }), ...(unread !== null && { unread }) };
       },
     }),
     "property-get": command({

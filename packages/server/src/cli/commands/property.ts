@@ -19,10 +19,9 @@ export function register(program: Command, cli: Cli): void {
   ofOwner(property.command("set <key> <value>").description("set a property")).action(
     async (key: string, value: string, options: OwnerOptions) => {
       const owner = ownerOf(options);
-      cli.print(
-        await cli.call<PropertyValue>("property-set", { owner, key, value }),
-        () => `Set ${visible(key)} of ${describe(owner)}.\n`,
-      );
+      const set = await cli.call<PropertyValue & { unread?: string }>("property-set", { owner, key, value });
+      cli.print(set, () => `Set ${visible(key)} of ${describe(owner)}.\n`);
+      if (set.unread !== undefined) cli.note(`It changes nothing: ${set.unread}.`);
     },
   );
   ofOwner(
