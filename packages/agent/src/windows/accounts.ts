@@ -1,6 +1,7 @@
 import { setTimeout as sleep } from "node:timers/promises";
+import { handleCalls } from "./handles.ts";
 import { sidBytes, sidText, wellKnown } from "./security-identifier.ts";
-import { inBackground, systemLibraries } from "./system-libraries.ts";
+import { inBackground, openedOnce, type SystemLibraries } from "./system-libraries.ts";
 
 const TOKEN_QUERY = 8;
 const tokenUser = 1;
@@ -21,18 +22,12 @@ export type Accounts = {
   named(name: string): Promise<string | undefined>;
 };
 
-let opened: Promise<Accounts> | undefined;
+export const windowsAccounts = openedOnce(open);
 
-export function windowsAccounts(): Promise<Accounts> {
-  opened ??= open();
-  return opened;
-}
-
-async function open(): Promise<Accounts> {
-  const { kernel32, advapi32, lastError } = await systemLibraries();
+async function open({ kernel32, advapi32, lastError }: SystemLibraries): Promise<Accounts> {
+  const handles = await handleCalls();
   const currentProcess = kernel32.func("intptr_t __stdcall GetCurrentProcess()");
   const currentThread = kernel32.func("intptr_t __stdcall GetCurrentThread()");
-  const closeHandle = kernel32.func("int __stdcall CloseHandle(intptr_t handle)");
   const computerName = kernel32.func("int __stdcall GetComputerNameW(_Out_ void *name, _Inout_ uint32_t *length)");
   const openProcessToken = advapi32.func(
     "int __stdcall OpenProcessToken(intptr_t process, uint32_t access, _Out_ intptr_t *token)",
@@ -71,7 +66,7 @@ async function open(): Promise<Accounts> {
     try {
       return use(token);
     } finally {
-      closeHandle(token);
+      handles.close(token);
     }
   };
 

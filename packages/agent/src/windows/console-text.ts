@@ -1,5 +1,5 @@
 import { isUtf8 } from "node:buffer";
-import { systemLibraries } from "./system-libraries.ts";
+import { openedOnce } from "./system-libraries.ts";
 
 const CP_OEMCP = 1;
 
@@ -7,26 +7,19 @@ const CP_OEMCP = 1;
  * Reads what programs print on a console: each line that is UTF-8 as that, any other in the machine's code page for
  * consoles (850 in Western Europe, say), which cmd.exe and most of Windows' own programs write.
  */
-export function consoleReader(): Promise<(bytes: Buffer) => string> {
-  opened ??= open();
-  return opened;
-}
-
-let opened: Promise<(bytes: Buffer) => string> | undefined;
-
-async function open(): Promise<(bytes: Buffer) => string> {
-  const { kernel32 } = await systemLibraries();
+export const consoleReader = openedOnce(({ kernel32 }) => {
   const toUnicode = kernel32.func(
     "int __stdcall MultiByteToWideChar(uint32_t page, uint32_t flags, const void *bytes, int length, _Out_ void *text, int size)",
   );
-  return (bytes) =>
+  return (bytes: Buffer): string =>
     byLine(bytes, (line) => {
       const text = Buffer.alloc(line.length * 2);
       const units: number = toUnicode(CP_OEMCP, 0, line, line.length, text, line.length);
       return units === 0 ? line.toString("utf8") : text.toString("utf16le", 0, units * 2);
     });
-}
+});
 
+/** `otherwise` reads the lines that are no UTF-8. */
 export function byLine(bytes: Buffer, otherwise: (line: Buffer) => string): string {
   if (isUtf8(bytes)) return bytes.toString("utf8");
   const read: string[] = [];

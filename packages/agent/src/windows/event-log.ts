@@ -15,8 +15,15 @@ export async function openEventLog(): Promise<(text: string) => void> {
   const { koffi, advapi32 } = await systemLibraries();
   const register = advapi32.func("intptr_t __stdcall RegisterEventSourceW(str16 machine, str16 source)");
   const report = advapi32.func("ReportEventW", "int", [
-    ...["intptr_t", "uint16_t", "uint16_t", "uint32_t", "void *", "uint16_t", "uint32_t"],
-    ...[koffi.pointer("str16"), "void *"],
+    "intptr_t",
+    "uint16_t",
+    "uint16_t",
+    "uint32_t",
+    "void *",
+    "uint16_t",
+    "uint32_t",
+    koffi.pointer("str16"),
+    "void *",
   ]);
   const log: number = register(null, eventSource);
   return (text) => {

@@ -1,4 +1,5 @@
-import { type SystemLibraries, systemLibraries } from "./system-libraries.ts";
+import { handleCalls } from "./handles.ts";
+import { openedOnce, systemLibraries } from "./system-libraries.ts";
 
 /** A group of processes that nothing which one of them starts can leave (a job object). */
 export type Job = {
@@ -20,14 +21,14 @@ const JOB_OBJECT_LIMIT_KILL_ON_JOB_CLOSE = 0x2000;
 
 /** @throws WindowsError */
 export async function createJob(): Promise<Job> {
-  const libraries = await systemLibraries();
-  const { lastError } = libraries;
-  const calls = callsOf(libraries);
+  const { lastError } = await systemLibraries();
+  const calls = await jobCalls();
+  const handles = await handleCalls();
   const job: number = calls.create(null, null);
   if (job === 0) throw lastError("CreateJobObjectW");
   let closed = false;
   const close = () => {
-    if (!closed) calls.close(job);
+    if (!closed) handles.close(job);
     closed = true;
   };
   const limit = (flags: number): boolean => {
@@ -55,20 +56,9 @@ export async function createJob(): Promise<Job> {
   };
 }
 
-let declared: ReturnType<typeof declare> | undefined;
-
-function callsOf({ kernel32 }: SystemLibraries) {
-  declared ??= declare(kernel32);
-  return declared;
-}
-
-function declare(kernel32: SystemLibraries["kernel32"]) {
-  const ofKernel = (prototype: string) => kernel32.func(prototype);
-  return {
-    create: ofKernel("intptr_t __stdcall CreateJobObjectW(void *attributes, void *name)"),
-    set: ofKernel("int __stdcall SetInformationJobObject(intptr_t job, int what, const void *value, uint32_t size)"),
-    assign: ofKernel("int __stdcall AssignProcessToJobObject(intptr_t job, intptr_t process)"),
-    terminate: ofKernel("int __stdcall TerminateJobObject(intptr_t job, uint32_t status)"),
-    close: ofKernel("int __stdcall CloseHandle(intptr_t handle)"),
-  };
-}
+const jobCalls = openedOnce(({ kernel32 }) => ({
+  create: kernel32.func("intptr_t __stdcall CreateJobObjectW(void *attributes, void *name)"),
+  set: kernel32.func("int __stdcall SetInformationJobObject(intptr_t job, int what, const void *value, uint32_t size)"),
+  assign: kernel32.func("int __stdcall AssignProcessToJobObject(intptr_t job, intptr_t process)"),
+  terminate: kernel32.func("int __stdcall TerminateJobObject(intptr_t job, uint32_t status)"),
+}));

@@ -8,10 +8,30 @@ export type Forbidden = "reach" | "change" | "replace";
 
 /** Rights as winnt.h numbers them; letters are those of SDDL ([MS-DTYP] 2.5.1.1). */
 const rightsOfLetters: Readonly<Record<string, number>> = {
-  ...{ GA: 0x10000000, GX: 0x20000000, GW: 0x40000000, GR: 0x80000000 },
-  ...{ FA: 0x1f01ff, FR: 0x120089, FW: 0x120116, FX: 0x1200a0 },
-  ...{ RC: 0x20000, SD: 0x10000, WD: 0x40000, WO: 0x80000 },
-  ...{ CC: 0x1, DC: 0x2, LC: 0x4, SW: 0x8, RP: 0x10, WP: 0x20, DT: 0x40, LO: 0x80, CR: 0x100 },
+  GA: 0x10000000,
+  GX: 0x20000000,
+  GW: 0x40000000,
+  GR: 0x80000000,
+  // Of files.
+  FA: 0x1f01ff,
+  FR: 0x120089,
+  FW: 0x120116,
+  FX: 0x1200a0,
+  // Of anything.
+  RC: 0x20000,
+  SD: 0x10000,
+  WD: 0x40000,
+  WO: 0x80000,
+  // Of entries in a directory service; of a file, the bits of the same number.
+  CC: 0x1,
+  DC: 0x2,
+  LC: 0x4,
+  SW: 0x8,
+  RP: 0x10,
+  WP: 0x20,
+  DT: 0x40,
+  LO: 0x80,
+  CR: 0x100,
 };
 const harm: Readonly<Record<Forbidden, number>> = {
   reach: 0xffffffff,
@@ -21,12 +41,27 @@ const harm: Readonly<Record<Forbidden, number>> = {
   replace: 0x120d0040,
 };
 const aliases: Readonly<Record<string, string>> = {
-  ...{ SY: wellKnown.system, BA: wellKnown.administrators, WD: "S-1-1-0", AU: "S-1-5-11", BU: "S-1-5-32-545" },
-  ...{ CO: "S-1-3-0", CG: "S-1-3-1", OW: "S-1-3-4", LS: "S-1-5-19", NS: "S-1-5-20", IU: "S-1-5-4", NU: "S-1-5-2" },
-  ...{ BG: "S-1-5-32-546", PU: "S-1-5-32-547", AN: "S-1-5-7", AC: "S-1-15-2-1" },
+  SY: wellKnown.system,
+  BA: wellKnown.administrators,
+  WD: "S-1-1-0",
+  AU: "S-1-5-11",
+  BU: "S-1-5-32-545",
+  CO: "S-1-3-0",
+  CG: "S-1-3-1",
+  OW: "S-1-3-4",
+  LS: "S-1-5-19",
+  NS: "S-1-5-20",
+  IU: "S-1-5-4",
+  NU: "S-1-5-2",
+  BG: "S-1-5-32-546",
+  PU: "S-1-5-32-547",
+  AN: "S-1-5-7",
+  AC: "S-1-15-2-1",
 };
 const names: Readonly<Record<string, string>> = {
-  ...{ "S-1-1-0": "everybody", "S-1-5-11": "whoever signed in", "S-1-5-32-545": "this machine's users" },
+  "S-1-1-0": "everybody",
+  "S-1-5-11": "whoever signed in",
+  "S-1-5-32-545": "this machine's users",
 };
 /** Nobody has them in a token: what they stand for is filled in where something is made. */
 const placeholders = ["S-1-3-0", "S-1-3-1"];

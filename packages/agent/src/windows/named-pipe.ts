@@ -2,22 +2,23 @@ import { closeSync } from "node:fs";
 import { Socket, type SocketConstructorOpts } from "node:net";
 import { setTimeout as sleep } from "node:timers/promises";
 import { windowsAccounts } from "./accounts.ts";
+import { handleCalls, INVALID_HANDLE_VALUE, OPEN_EXISTING } from "./handles.ts";
+import { pipeBufferBytes, pipeInstances } from "./pipe-instance.ts";
 import { windowsSecurity } from "./security.ts";
-import { inBackground, systemLibraries, WindowsError } from "./system-libraries.ts";
+import { inBackground, openedOnce, systemLibraries, WindowsError } from "./system-libraries.ts";
 
 /*
  * Named pipes with what Node's own have not: rights, the account at the other end, and whose pipe it is. Both ends become
  * an ordinary socket of Node's.
  */
 
-const PIPE_ACCESS_DUPLEX = 3;
 const FILE_FLAG_OVERLAPPED = 0x40000000;
-const FILE_FLAG_FIRST_PIPE_INSTANCE = 0x80000;
-const PIPE_REJECT_REMOTE_CLIENTS = 8;
 const PIPE_UNLIMITED_INSTANCES = 255;
-const bufferBytes = 64 * 1024;
-const OPEN_EXISTING = 3;
-// Who we are may be asked, at the time we open it; nothing may be done in our name.
+/*
+ * Who we are may be asked; nothing may be done in our name. Without SECURITY_CONTEXT_TRACKING among the flags it is who we
+ * are when we open it, which the service can ask at once. Of a client with that flag, or with no word about it as Node's own
+ * have none, Windows tells nothing before something was read from it.
+ */
 const SECURITY_SQOS_PRESENT_IDENTIFICATION = 0x110000;
 const INFINITE = 0xffffffff;
 const ERROR_FILE_NOT_FOUND = 2;
@@ -55,29 +56,17 @@ export async function listenAtPipe(
   },
 ): Promise<PipeServer> {
   const { sddl, onClient, log } = terms;
-  const { koffi, kernel32, lastError } = await systemLibraries();
+  const { lastError } = await systemLibraries();
   const security = await windowsSecurity();
   const accounts = await windowsAccounts();
-  const calls = pipeCalls(koffi, kernel32);
+  const makeInstance = await pipeInstances();
+  const calls = await pipeCalls();
+  const handles = await handleCalls();
 
   const newInstance = (first: boolean): number =>
-    security.withAttributes(sddl, (attributes) => {
-      const access = PIPE_ACCESS_DUPLEX | FILE_FLAG_OVERLAPPED | (first ? FILE_FLAG_FIRST_PIPE_INSTANCE : 0);
-      const handle: number = calls.createPipe(
-        ...[
-          path,
-          access,
-          PIPE_REJECT_REMOTE_CLIENTS,
-          PIPE_UNLIMITED_INSTANCES,
-          bufferBytes,
-          bufferBytes,
-          0,
-          attributes,
-        ],
-      );
-      if (handle === -1) throw lastError(`making ${path}`);
-      return handle;
-    });
+    security.withAttributes(sddl, (attributes) =>
+      makeInstance(path, { first, most: PIPE_UNLIMITED_INSTANCES, attributes }),
+    );
   /** What a service that was killed had is there for as long as one of its clients holds on to it. */
   const firstInstance = async (): Promise<number> => {
     const until = performance.now() + heldForMs;
@@ -91,9 +80,12 @@ export async function listenAtPipe(
       }
     }
   };
-  let instance = await firstInstance();
   const event: number = calls.createEvent(null, 1, 0, null);
   if (event === 0) throw lastError("CreateEventW");
+  let instance = await firstInstance().catch((error) => {
+    handles.close(event);
+    throw error;
+  });
   // OVERLAPPED: Windows writes to it for as long as the call is pending.
   const overlapped = Buffer.alloc(32);
   overlapped.writeBigInt64LE(BigInt(event), 24);
@@ -106,17 +98,18 @@ export async function listenAtPipe(
     const { code } = lastError("ConnectNamedPipe");
     if (code === ERROR_PIPE_CONNECTED) return true;
     if (code !== ERROR_IO_PENDING) return false;
-    await inBackground(calls.wait, event, INFINITE);
+    await inBackground(handles.wait, event, INFINITE);
     return calls.result(instance, overlapped, [0], 0) !== 0;
   };
   const takeOver = (handle: number): void => {
     let sid: string | undefined;
+    // Also of one that opened it in another way than ours do (below): it is no agent, and may as well not be known.
     try {
       sid = accounts.ofPipeClient(handle);
     } catch (error) {
       log(`nobody knows who is at ${path}: ${(error as Error).message}`);
     }
-    const socket = socketOf(calls, handle);
+    const socket = pipeSocket(handles, handle);
     if (socket === undefined) return;
     try {
       onClient(socket, sid);
@@ -141,12 +134,12 @@ export async function listenAtPipe(
         }
       }
       if (came && !closing) takeOver(present);
-      else calls.closeHandle(present);
+      else handles.close(present);
       // Clients that stand in line must not keep everybody else waiting.
       await sleep(0);
     }
-    if (instance !== -1) calls.closeHandle(instance);
-    calls.closeHandle(event);
+    if (instance !== -1) handles.close(instance);
+    handles.close(event);
   };
   const looping = loop();
   return {
@@ -169,23 +162,23 @@ export class ForeignPipe extends Error {}
  * @throws ForeignPipe where it is another's; WindowsError
  */
 export async function connectToPipe(path: string, isOwner: (sddl: string) => boolean): Promise<Socket | undefined> {
-  const { koffi, kernel32, lastError } = await systemLibraries();
+  const { lastError } = await systemLibraries();
   const security = await windowsSecurity();
-  const calls = pipeCalls(koffi, kernel32);
+  const handles = await handleCalls();
   const flags = FILE_FLAG_OVERLAPPED | SECURITY_SQOS_PRESENT_IDENTIFICATION;
   const until = performance.now() + busyForMs;
   for (;;) {
-    const handle: number = calls.createFile(path, clientRights, 0, null, OPEN_EXISTING, flags, 0);
-    if (handle !== -1) {
+    const handle: number = handles.createFile(path, clientRights, 0, null, OPEN_EXISTING, flags, 0);
+    if (handle !== INVALID_HANDLE_VALUE) {
       let owner: string;
       try {
         owner = security.ownerOf(handle);
       } catch (error) {
-        calls.closeHandle(handle);
+        handles.close(handle);
         throw error;
       }
-      if (isOwner(owner)) return socketOf(calls, handle);
-      calls.closeHandle(handle);
+      if (isOwner(owner)) return pipeSocket(handles, handle);
+      handles.close(handle);
       throw new ForeignPipe("it belongs neither to the system nor to administrators");
     }
     const error = lastError(path);
@@ -197,49 +190,26 @@ export async function connectToPipe(path: string, isOwner: (sddl: string) => boo
   }
 }
 
-type Libraries = Awaited<ReturnType<typeof systemLibraries>>;
-type Calls = ReturnType<typeof declare>;
-
-let declared: Calls | undefined;
-
-function pipeCalls(koffi: Libraries["koffi"], kernel32: Libraries["kernel32"]): Calls {
-  declared ??= declare(koffi, kernel32);
-  return declared;
-}
-
-function declare(koffi: Libraries["koffi"], kernel32: Libraries["kernel32"]) {
-  const ofKernel = (prototype: string) => kernel32.func(prototype);
-  return {
-    createPipe: ofKernel(
-      "intptr_t __stdcall CreateNamedPipeW(str16 name, uint32_t access, uint32_t mode, uint32_t most, uint32_t out, uint32_t in, uint32_t timeout, void *attributes)",
-    ),
-    createFile: ofKernel(
-      "intptr_t __stdcall CreateFileW(str16 name, uint32_t access, uint32_t share, void *attributes, uint32_t disposition, uint32_t flags, intptr_t template)",
-    ),
-    createEvent: ofKernel("intptr_t __stdcall CreateEventW(void *attributes, int manual, int set, void *name)"),
-    resetEvent: ofKernel("int __stdcall ResetEvent(intptr_t event)"),
-    connectPipe: ofKernel("int __stdcall ConnectNamedPipe(intptr_t pipe, void *overlapped)"),
-    wait: ofKernel("uint32_t __stdcall WaitForSingleObject(intptr_t handle, uint32_t milliseconds)"),
-    result: ofKernel(
-      "int __stdcall GetOverlappedResult(intptr_t file, void *overlapped, _Out_ uint32_t *bytes, int wait)",
-    ),
-    cancel: ofKernel("int __stdcall CancelIoEx(intptr_t file, void *overlapped)"),
-    closeHandle: ofKernel("int __stdcall CloseHandle(intptr_t handle)"),
-    // libuv's own, which Node's executable has for its modules.
-    descriptorOf: koffi.load(process.execPath).func("int uv_open_osfhandle(intptr_t handle)"),
-  };
-}
+const pipeCalls = openedOnce(({ kernel32 }) => ({
+  createEvent: kernel32.func("intptr_t __stdcall CreateEventW(void *attributes, int manual, int set, void *name)"),
+  resetEvent: kernel32.func("int __stdcall ResetEvent(intptr_t event)"),
+  connectPipe: kernel32.func("int __stdcall ConnectNamedPipe(intptr_t pipe, void *overlapped)"),
+  result: kernel32.func(
+    "int __stdcall GetOverlappedResult(intptr_t file, void *overlapped, _Out_ uint32_t *bytes, int wait)",
+  ),
+  cancel: kernel32.func("int __stdcall CancelIoEx(intptr_t file, void *overlapped)"),
+}));
 
 /** A handle as Node's socket, which closes it; undefined where it is no pipe any more. */
-function socketOf(calls: Calls, handle: number): Socket | undefined {
-  const fd: number = calls.descriptorOf(handle);
+function pipeSocket(handles: Awaited<ReturnType<typeof handleCalls>>, handle: number): Socket | undefined {
+  const fd: number = handles.descriptorOf(handle);
   if (fd === -1) {
-    calls.closeHandle(handle);
+    handles.close(handle);
     return undefined;
   }
   try {
     // libuv would make a buffer as long as all that was written at the other end, however much that is.
-    const buffer = Buffer.alloc(bufferBytes);
+    const buffer = Buffer.alloc(pipeBufferBytes);
     const callback = (length: number) => socket.emit("data", Buffer.from(buffer.subarray(0, length)));
     const options: SocketConstructorOpts = { fd, readable: true, writable: true, onread: { buffer, callback } };
     const socket = new Socket(options);

@@ -1,4 +1,5 @@
-import { systemLibraries } from "./system-libraries.ts";
+import { handleCalls } from "./handles.ts";
+import { openedOnce } from "./system-libraries.ts";
 
 const PROCESS_QUERY_LIMITED_INFORMATION = 0x1000;
 /** WaitForSingleObject: it has not ended. */
@@ -6,26 +7,20 @@ const WAIT_TIMEOUT = 258;
 // SYNCHRONIZE, to ask for that.
 const access = PROCESS_QUERY_LIMITED_INFORMATION | 0x100000;
 
-let opened: Promise<(pid: number) => string | undefined> | undefined;
-
 /**
  * When a process was created, in 100 ns since 1601: with it a process id means one process, which on Windows is soon
  * another's. Undefined where there is none, it has ended, or this account may not ask.
  */
 export async function processStartTime(pid: number): Promise<string | undefined> {
-  opened ??= open();
-  return (await opened)(pid);
+  return (await reader())(pid);
 }
 
-async function open(): Promise<(pid: number) => string | undefined> {
-  const { kernel32 } = await systemLibraries();
-  const openProcess = kernel32.func("intptr_t __stdcall OpenProcess(uint32_t access, int inherit, uint32_t pid)");
+const reader = openedOnce(async ({ kernel32 }) => {
+  const { openProcess, wait, close } = await handleCalls();
   const times = kernel32.func(
     "int __stdcall GetProcessTimes(intptr_t process, _Out_ void *began, _Out_ void *ended, _Out_ void *kernel, _Out_ void *user)",
   );
-  const wait = kernel32.func("uint32_t __stdcall WaitForSingleObject(intptr_t handle, uint32_t milliseconds)");
-  const close = kernel32.func("int __stdcall CloseHandle(intptr_t handle)");
-  return (pid) => {
+  return (pid: number): string | undefined => {
     const process: number = openProcess(access, 0, pid);
     if (process === 0) return undefined;
     try {
@@ -36,4 +31,4 @@ async function open(): Promise<(pid: number) => string | undefined> {
       close(process);
     }
   };
-}
+});

@@ -1,4 +1,4 @@
-import { systemLibraries } from "./system-libraries.ts";
+import { openedOnce } from "./system-libraries.ts";
 
 /** Where keys are: of the machine, as 64-bit or as 32-bit programs see it, or of this account. */
 export type RegistryView = "machine-64" | "machine-32" | "account";
@@ -23,17 +23,7 @@ export async function readSubkeys(
   path: string,
   names: readonly string[],
 ): Promise<ReadonlyMap<string, string>[]> {
-  const { advapi32 } = await systemLibraries();
-  const openKey = advapi32.func(
-    "int32_t __stdcall RegOpenKeyExW(intptr_t key, str16 path, uint32_t options, uint32_t rights, _Out_ intptr_t *opened)",
-  );
-  const nameAt = advapi32.func(
-    "int32_t __stdcall RegEnumKeyExW(intptr_t key, uint32_t index, _Out_ void *name, _Inout_ uint32_t *units, void *reserved, void *kind, void *kindUnits, void *written)",
-  );
-  const getValue = advapi32.func(
-    "int32_t __stdcall RegGetValueW(intptr_t key, str16 path, str16 name, uint32_t flags, _Out_ uint32_t *type, _Out_ void *data, _Inout_ uint32_t *bytes)",
-  );
-  const closeKey = advapi32.func("int32_t __stdcall RegCloseKey(intptr_t key)");
+  const { openKey, nameAt, getValue, closeKey } = await registryCalls();
   const { hive, rights } = views[view];
   const opened = [0];
   if (openKey(hive, path, 0, rights, opened) !== 0) return [];
@@ -58,6 +48,19 @@ export async function readSubkeys(
     closeKey(key);
   }
 }
+
+const registryCalls = openedOnce(({ advapi32 }) => ({
+  openKey: advapi32.func(
+    "int32_t __stdcall RegOpenKeyExW(intptr_t key, str16 path, uint32_t options, uint32_t rights, _Out_ intptr_t *opened)",
+  ),
+  nameAt: advapi32.func(
+    "int32_t __stdcall RegEnumKeyExW(intptr_t key, uint32_t index, _Out_ void *name, _Inout_ uint32_t *units, void *reserved, void *kind, void *kindUnits, void *written)",
+  ),
+  getValue: advapi32.func(
+    "int32_t __stdcall RegGetValueW(intptr_t key, str16 path, str16 name, uint32_t flags, _Out_ uint32_t *type, _Out_ void *data, _Inout_ uint32_t *bytes)",
+  ),
+  closeKey: advapi32.func("int32_t __stdcall RegCloseKey(intptr_t key)"),
+}));
 
 function textOf(type: number | undefined, data: Buffer): string | undefined {
   if (type === REG_DWORD) return `${data.readUInt32LE(0)}`;

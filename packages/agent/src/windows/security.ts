@@ -1,4 +1,5 @@
-import { systemLibraries, WindowsError } from "./system-libraries.ts";
+import { handleCalls, INVALID_HANDLE_VALUE, OPEN_EXISTING } from "./handles.ts";
+import { openedOnce, type SystemLibraries, WindowsError } from "./system-libraries.ts";
 
 /** What Windows keeps of who may do what, as text (SDDL: owner and DACL). */
 export type Security = {
@@ -15,7 +16,6 @@ export type Security = {
 };
 
 const READ_CONTROL = 0x20000;
-const OPEN_EXISTING = 3;
 // FILE_FLAG_BACKUP_SEMANTICS, without which no directory is opened, and FILE_FLAG_OPEN_REPARSE_POINT.
 const asItLies = 0x02200000;
 const everybodyMayShare = 7;
@@ -26,22 +26,11 @@ const daclInformation = 4;
 const sddlRevision = 1;
 const ERROR_ALREADY_EXISTS = 183;
 
-let opened: Promise<Security> | undefined;
+export const windowsSecurity = openedOnce(open);
 
-export function windowsSecurity(): Promise<Security> {
-  opened ??= open();
-  return opened;
-}
-
-async function open(): Promise<Security> {
-  const { koffi, kernel32, advapi32, lastError } = await systemLibraries();
-  const node = koffi.load(process.execPath);
-  const handleOf = node.func("intptr_t uv_get_osfhandle(int fd)");
-  const closeHandle = kernel32.func("int __stdcall CloseHandle(intptr_t handle)");
+async function open({ koffi, kernel32, advapi32, lastError }: SystemLibraries): Promise<Security> {
+  const handles = await handleCalls();
   const localFree = kernel32.func("void * __stdcall LocalFree(void *memory)");
-  const createFile = kernel32.func(
-    "intptr_t __stdcall CreateFileW(str16 name, uint32_t access, uint32_t share, void *attributes, uint32_t disposition, uint32_t flags, intptr_t template)",
-  );
   const createDirectory = kernel32.func("int __stdcall CreateDirectoryW(str16 path, void *attributes)");
   const getSecurity = advapi32.func(
     "uint32_t __stdcall GetSecurityInfo(intptr_t handle, int type, uint32_t what, void *owner, void *group, void *dacl, void *sacl, _Out_ void **descriptor)",
@@ -82,14 +71,22 @@ async function open(): Promise<Security> {
     }
   };
   return {
-    ofFile: (fd) => textOf(handleOf(fd), seFileObject, ownerInformation | daclInformation),
+    ofFile: (fd) => textOf(handles.handleOf(fd), seFileObject, ownerInformation | daclInformation),
     at: (path) => {
-      const handle: number = createFile(path, READ_CONTROL, everybodyMayShare, null, OPEN_EXISTING, asItLies, 0);
-      if (handle === -1) throw lastError(path);
+      const handle: number = handles.createFile(
+        path,
+        READ_CONTROL,
+        everybodyMayShare,
+        null,
+        OPEN_EXISTING,
+        asItLies,
+        0,
+      );
+      if (handle === INVALID_HANDLE_VALUE) throw lastError(path);
       try {
         return textOf(handle, seFileObject, ownerInformation | daclInformation);
       } finally {
-        closeHandle(handle);
+        handles.close(handle);
       }
     },
     ownerOf: (handle) => textOf(handle, seKernelObject, ownerInformation),

@@ -1,3 +1,4 @@
+import { handleCalls } from "./handles.ts";
 import { systemLibraries } from "./system-libraries.ts";
 
 /** The name by which services.exe, the event log and `sc.exe` know us. */
@@ -83,18 +84,17 @@ type Manager = { tell(state: State, code?: number): void; stop: AbortSignal };
  */
 async function mayBeHosted(): Promise<boolean> {
   const { kernel32, lastError } = await systemLibraries();
-  const openProcess = kernel32.func("intptr_t __stdcall OpenProcess(uint32_t access, int inherit, uint32_t pid)");
+  const { openProcess, close } = await handleCalls();
   const imageName = kernel32.func(
     "int __stdcall QueryFullProcessImageNameW(intptr_t process, uint32_t flags, _Out_ void *name, _Inout_ uint32_t *length)",
   );
-  const closeHandle = kernel32.func("int __stdcall CloseHandle(intptr_t handle)");
   const parent: number = openProcess(PROCESS_QUERY_LIMITED_INFORMATION, 0, process.ppid);
   // services.exe lives as long as the system: a parent that is gone is another.
   if (parent === 0) return lastError("OpenProcess").code !== ERROR_INVALID_PARAMETER;
   const name = Buffer.alloc(2_048);
   const length = [name.length / 2];
   const known = imageName(parent, 0, name, length) !== 0;
-  closeHandle(parent);
+  close(parent);
   return !known || /\\services\.exe$/i.test(name.toString("utf16le", 0, (length[0] ?? 0) * 2));
 }
 
@@ -107,12 +107,19 @@ async function connectManager(): Promise<Manager | undefined> {
   );
   const Entry = koffi.struct({ name: "str16", main: koffi.pointer(Main) });
   const Status = koffi.struct({
-    ...{ type: "uint32_t", state: "uint32_t", accepts: "uint32_t", exitCode: "uint32_t" },
-    ...{ specificCode: "uint32_t", checkPoint: "uint32_t", waitHint: "uint32_t" },
+    type: "uint32_t",
+    state: "uint32_t",
+    accepts: "uint32_t",
+    exitCode: "uint32_t",
+    specificCode: "uint32_t",
+    checkPoint: "uint32_t",
+    waitHint: "uint32_t",
   });
   const dispatch = advapi32.func("StartServiceCtrlDispatcherW", "int", ["void *"]);
   const registerHandler = advapi32.func("RegisterServiceCtrlHandlerExW", "intptr_t", [
-    ...["str16", koffi.pointer(Handler), "void *"],
+    "str16",
+    koffi.pointer(Handler),
+    "void *",
   ]);
   const setStatus = advapi32.func("SetServiceStatus", "int", ["intptr_t", koffi.pointer(Status)]);
 

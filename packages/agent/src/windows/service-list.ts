@@ -173,7 +173,10 @@ function declare({ koffi, advapi32 }: SystemLibraries) {
     Text: koffi.struct({ text: "str16" }),
     Number: koffi.struct({ value: "uint32_t" }),
     FailureActions: koffi.struct({
-      ...{ resetSeconds: "uint32_t", message: "str16", command: "str16", count: "uint32_t" },
+      resetSeconds: "uint32_t",
+      message: "str16",
+      command: "str16",
+      count: "uint32_t",
       actions: koffi.pointer(Action),
     }),
     openManager: advapi32.func("intptr_t __stdcall OpenSCManagerW(str16 machine, str16 database, uint32_t access)"),

@@ -38,10 +38,24 @@ export function inBackground(call: Call, ...args: unknown[]): Promise<number> {
 
 let loaded: Promise<SystemLibraries> | undefined;
 
-/** The same ones each time: what is declared of a library stays for the life of the process. */
+/** The same ones each time. */
 export function systemLibraries(): Promise<SystemLibraries> {
   loaded ??= load();
   return loaded;
+}
+
+/**
+ * What opens something of Windows' at the first call, and gives the same at each further one: what is declared of a library
+ * stays for the life of the process.
+ */
+export function openedOnce<Opened>(
+  open: (libraries: SystemLibraries) => Opened | Promise<Opened>,
+): () => Promise<Opened> {
+  let opened: Promise<Opened> | undefined;
+  return () => {
+    opened ??= systemLibraries().then(open);
+    return opened;
+  };
 }
 
 async function load(): Promise<SystemLibraries> {
