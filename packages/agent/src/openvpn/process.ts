@@ -81,7 +81,7 @@ async function startAtPort(program: string, options: OpenVpnStart): Promise<Laun
 }
 
 /** How openvpn says that it has the port. */
-export function managementListens(port: number): RegExp {
+function managementListens(port: number): RegExp {
   return new RegExp(`MANAGEMENT: TCP Socket listening on \\[AF_INET\\]127\\.0\\.0\\.1:${port}\\r?\\n`);
 }
 

@@ -15,7 +15,7 @@ const bootstrapTries = 15;
 const betweenTriesMs = 1_000;
 
 /** launchd's own places; tests have others. */
-export const launchdOfMac = { launchctl: "/bin/launchctl", directory: "/Library/LaunchDaemons" };
+const launchdOfMac = { launchctl: "/bin/launchctl", directory: "/Library/LaunchDaemons" };
 
 /** What launchd.plist(5) wants: started with the machine, and again whenever it ends, with time for scripts at the end. */
 export function launchdPlist(words: readonly string[]): string {

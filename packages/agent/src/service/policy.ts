@@ -27,7 +27,7 @@ export type PolicyServer = {
 const theirs = (options: string) => `they would: ${asRoot(`sallyport-agent trust --administrator ${options}`)}`;
 
 /** Without a policy nothing is allowed. */
-export const nothingAllowed: Policy = { tunnels: [], administratorScripts: "never", servers: [] };
+const nothingAllowed: Policy = { tunnels: [], administratorScripts: "never", servers: [] };
 
 const mostBytes = 1024 * 1024;
 const keys = ["tunnels", "administratorScripts", "servers", "programsOf"];

@@ -11,7 +11,7 @@ const unit = "sallyport-agent.service";
 const deadlineMs = 90_000;
 
 /** systemd's own places; tests have others. */
-export const systemdOfLinux = {
+const systemdOfLinux = {
   systemctl: "systemctl",
   directory: "/etc/systemd/system",
   /** There while it runs the system, as sd_booted(3) says. */
