@@ -28,7 +28,10 @@ afterAll(() => wine?.[Symbol.asyncDispose]());
 const words = "n=%N_RECONNECTS% g=%GRACEFUL_DISCONNECT% ip=%VPN_IP_FOUR% user=%VPN_USER_ID%";
 const adminScript = (event: "connect" | "disconnect", changes: Partial<ClientScript> = {}) =>
   script({
-    ...{ name: `${event}.cmd`, event, privilege: "admin", platform: "win" },
+    name: `${event}.cmd`,
+    event,
+    privilege: "admin",
+    platform: "win",
     text: `@echo ${event} %USERNAME% ${words}>>C:\\record.txt\r\n`,
     ...changes,
   });
@@ -42,8 +45,9 @@ const [asked = "", evil = "", last = ""] = scripts.map(({ text }) => sha256(text
 const policy = () => join(wine.drive, "ProgramData/sallyport-agent/policy.json");
 const recorded = () => readFile(join(wine.drive, "record.txt"), "utf8").catch(() => "");
 
-async function startService(): Promise<WineChild> {
-  const started = await wine.startAgent(["service"]);
+const startService = async () => await listening(await wine.startAgent(["service"]));
+
+async function listening(started: WineChild): Promise<WineChild> {
   await until("the service to listen", () => /listening at/.test(started.output()), {
     deadlineMs: 90_000,
     otherwise: started.output,
@@ -136,4 +140,15 @@ test("whoever sits at the pipe in the service's place is told nothing", async ()
   // The one that was killed is no hindrance to the next.
   service = await startService();
   expect(await does("refused", "C:\\offer.json")).toBe("taken");
+});
+
+test("whom Windows does not tell the service of is turned away, and the log says why", async () => {
+  await service.kill();
+  const program = await wine.bundle(resolve(import.meta.dirname, "programs/service-that-knows-nobody.ts"));
+  service = await listening(await wine.start(wine.node, [program]));
+  expect(await does("tunnel")).toMatch(/^The privileged service of this machine is gone\./);
+  expect(service.output()).toMatch(
+    /nobody knows who is at \S+sallyport-agent: ImpersonateNamedPipeClient: not before something was read \(1368\)/,
+  );
+  expect(service.output()).toContain("somebody was turned away: nobody knows who");
 });

@@ -42,7 +42,10 @@ test("said again it is started anew, which a newer program needs", async () => {
 test("asked to stop it runs first what is owed to whoever is connected, and is no failure", async () => {
   const [connects, disconnects] = (["connect", "disconnect"] as const).map((event) =>
     script({
-      ...{ name: `${event}.cmd`, event, privilege: "admin", platform: "win" },
+      name: `${event}.cmd`,
+      event,
+      privilege: "admin",
+      platform: "win",
       text: `@echo ${event} %GRACEFUL_DISCONNECT%>>C:\\record.txt\r\n`,
     }),
   );

@@ -86,8 +86,13 @@ export async function openWine(
   }
 
   const environment = {
-    ...{ PATH: "/usr/sbin:/usr/bin:/sbin:/bin", HOME: directory, TMPDIR: temporary, LANG: "C.UTF-8" },
-    ...{ WINEPREFIX: prefix, WINEDEBUG: "-all", WINEDLLOVERRIDES: "mscoree=;mshtml=;winemenubuilder.exe=" },
+    PATH: "/usr/sbin:/usr/bin:/sbin:/bin",
+    HOME: directory,
+    TMPDIR: temporary,
+    LANG: "C.UTF-8",
+    WINEPREFIX: prefix,
+    WINEDEBUG: "-all",
+    WINEDLLOVERRIDES: "mscoree=;mshtml=;winemenubuilder.exe=",
     // By it a run that was killed is found and swept away.
     SALLYPORT_TEST_RUN: process.env.SALLYPORT_TEST_RUN ?? "",
   };
@@ -113,7 +118,9 @@ export async function openWine(
     const [stdin, stdout, stderr] = [openSync(file("in"), "r"), openSync(file("out"), "w"), openSync(file("err"), "w")];
     const [first = "", ...rest] = commandOf(program, args);
     const child = spawn(first, rest, {
-      ...{ cwd: cwd ?? directory, env: { ...environment, ...more }, stdio: [stdin, stdout, stderr] },
+      cwd: cwd ?? directory,
+      env: { ...environment, ...more },
+      stdio: [stdin, stdout, stderr],
     });
     for (const descriptor of [stdin, stdout, stderr]) closeSync(descriptor);
     const ended = new Promise<void>((resolve, reject) => child.once("error", reject).once("exit", () => resolve()));
@@ -153,7 +160,11 @@ export async function openWine(
   };
   return {
     drive: join(prefix, "drive_c"),
-    ...{ node, agentProgram, run, start, bundle },
+    node,
+    agentProgram,
+    run,
+    start,
+    bundle,
     agent: (args, more) => run(node, [agentProgram, ...args], more),
     startAgent: (args, more) => start(node, [agentProgram, ...args], more),
     processes: () => processesIn(prefix),
