@@ -42,14 +42,14 @@ export async function openTunnel(request: TunnelRequest): Promise<Tunnel> {
 }
 
 function notPermitted(platform: Platform): AgentFailure {
-  const [who, how, owner] =
+  const [who, how] =
     platform === "win"
-      ? ["an administrator", "in a terminal opened with `Run as administrator`", "install its service"]
-      : ["root", "with sudo", "run `sallyport-agent service`"];
+      ? ["an administrator", "in a terminal opened with `Run as administrator`"]
+      : ["root", "with sudo"];
   return new AgentFailure(
     "not-permitted",
     `Only ${who} can bring a tunnel up.`,
-    `Start it ${how}, or have the machine's owner ${owner} (docs/agent-service.md).`,
+    `Start it ${how}, or have the machine's owner install its service (docs/agent-service.md).`,
   );
 }
 
