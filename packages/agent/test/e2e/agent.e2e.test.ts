@@ -5,33 +5,18 @@ import { inlineOf } from "../../../server/test/client-configs/directory.ts";
 import { startChild } from "../../../server/test/e2e/lab/child.ts";
 import { inside } from "../../../server/test/e2e/lab/network.ts";
 import { inParallel, type Lab, openLab, until } from "../../../server/test/e2e/lab.ts";
-import { presentRun } from "../../../server/test/test-run.ts";
 import { agentProgram, asAccount, endAgents, type LabAgent, startAgent, startService } from "./agent-in-lab.ts";
 import { filesOverHttps } from "./files-over-https.ts";
+import { officeAndMobile } from "./office-and-mobile.ts";
 import { openVpnOn } from "./openvpn-on.ts";
 
 let lab: Lab;
 let configs: Record<string, string>;
 const password = "correct horse";
 const nobody = 65_534;
-const office = {
-  id: "office",
-  displayName: "Office",
-  openvpn: { managed: { listen: ["udp/1194"] } },
-  ranges: { ipv4: "10.42.0.0/20", ipv6: "fd42:1::/64" },
-};
-const mobile = {
-  id: "mobile",
-  displayName: "Mobile",
-  // Sockets of wireguard-go are shared by all namespaces.
-  wireguard: { managed: { interface: `${presentRun()?.namePrefix ?? "spagt"}ag`, listenPort: 51_820 } },
-  ranges: { ipv4: "10.43.0.0/20", ipv6: "fd43:1::/64" },
-};
 
 beforeAll(async () => {
-  lab = await openLab({
-    config: { http: { listen: "0.0.0.0:8443", publicUrl: "https://198.18.0.1:8443" }, profiles: [office, mobile] },
-  });
+  lab = await openLab({ config: officeAndMobile("ag") });
   await lab.daemon.start();
   for (const user of ["alice", "bob", "carol"]) await lab.addUser(user, password);
   for (const group of ["eng", "ops"]) await lab.succeed(["group", "add", group]);

@@ -21,18 +21,18 @@ beforeAll(async () => {
 });
 afterAll(() => wine?.[Symbol.asyncDispose]());
 
-type Options = { name?: string; args?: readonly string[]; environment?: Record<string, string> };
+function runScript(name: string, ...args: string[]): string[] {
+  const always = ["--event", "connect", "--allow-root", "--env", `PREPATH=${tools}`];
+  return ["run-script", ...always, ...args, `C:\\${name}`];
+}
+
+type Options = { name?: string; args?: string[]; environment?: Record<string, string> };
 
 /** What `run-script` came to, the carriage returns of its lines left out. */
 async function run(text: string | Buffer, { name = "try", args = [], environment = {} }: Options = {}) {
   await writeFile(join(wine.drive, name), text);
-  const { status, stdout, stderr } = await wine.agent(
-    [
-      ...["run-script", "--event", "connect", "--allow-root", "--script-seconds", "60"],
-      ...["--env", `PREPATH=${tools}`, ...args, `C:\\${name}`],
-    ],
-    { environment },
-  );
+  const words = runScript(name, "--script-seconds", "60", ...args);
+  const { status, stdout, stderr } = await wine.agent(words, { environment });
   return { status, out: String(stdout).replaceAll("\r", ""), told: String(stderr) };
 }
 
@@ -124,8 +124,7 @@ test("one that does not end is ended at its deadline with all that it started, w
   await writeFile(join(wine.drive, "endless"), text);
   const arrived = () => existsSync(join(wine.drive, "begun"));
   const inTime = async (seconds: number) => {
-    const args = ["--allow-root", "--env", `PREPATH=${tools}`, "--script-seconds", `${seconds}`, "C:\\endless"];
-    const agent = await wine.startAgent(["run-script", "--event", "connect", ...args]);
+    const agent = await wine.startAgent(runScript("endless", "--script-seconds", `${seconds}`));
     await until("the grandchild, or the deadline", () => arrived() || agent.exited() !== undefined);
     const [begun, seen] = [arrived(), await processes()];
     await until("its deadline", () => agent.exited() !== undefined, { deadlineMs: 120_000 });
@@ -147,9 +146,7 @@ test("what a script left goes on when it has ended by itself, and ends with an a
   const [leftOver, ...others] = await processes("left-mark");
   expect([leftOver !== undefined, others, (await scriptDirectories()).length]).toEqual([true, [], 1]);
   await writeFile(join(wine.drive, "long"), `#!foo.exe\n${left("killed-mark")}\nsetInterval(() => {}, 1000);`);
-  const agent = await wine.startAgent([
-    ...["run-script", "--event", "connect", "--allow-root", "--env", `PREPATH=${tools}`, "C:\\long"],
-  ]);
+  const agent = await wine.startAgent(runScript("long"));
   await until("what it starts", async () => (await processes("killed-mark")).length > 0);
   await agent.kill();
   await until("it to end with its agent", async () => (await processes("killed-mark")).length === 0);

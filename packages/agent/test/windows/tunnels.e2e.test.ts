@@ -4,7 +4,7 @@ import { afterAll, afterEach, beforeAll, expect, test } from "vitest";
 import type { Child } from "../../../server/test/e2e/lab/child.ts";
 import { inside, type Place } from "../../../server/test/e2e/lab/network.ts";
 import { inParallel, type Lab, openLab, until } from "../../../server/test/e2e/lab.ts";
-import { presentRun } from "../../../server/test/test-run.ts";
+import { officeAndMobile } from "../e2e/office-and-mobile.ts";
 import { installStandIns } from "./stand-in-programs.ts";
 import { onDriveZ, openWine, type Wine } from "./wine.ts";
 
@@ -15,24 +15,9 @@ let programs: Child | undefined;
 const password = "correct horse";
 /** Of a line without an end, Wine's cmd.exe takes the last character for one. */
 const stdin = "for alice.";
-const office = {
-  id: "office",
-  displayName: "Office",
-  openvpn: { managed: { listen: ["udp/1194"] } },
-  ranges: { ipv4: "10.42.0.0/20", ipv6: "fd42:1::/64" },
-};
-const mobile = {
-  id: "mobile",
-  displayName: "Mobile",
-  // Sockets of wireguard-go are shared by all namespaces.
-  wireguard: { managed: { interface: `${presentRun()?.namePrefix ?? "spwin"}aw`, listenPort: 51_820 } },
-  ranges: { ipv4: "10.43.0.0/20", ipv6: "fd43:1::/64" },
-};
 
 beforeAll(async () => {
-  lab = await openLab({
-    config: { http: { listen: "0.0.0.0:8443", publicUrl: "https://198.18.0.1:8443" }, profiles: [office, mobile] },
-  });
+  lab = await openLab({ config: officeAndMobile("aw") });
   place = await lab.network.client();
   const serverReady = async () => {
     await lab.daemon.start();
@@ -114,7 +99,8 @@ async function recorded(): Promise<string[]> {
 async function setScripts(): Promise<void> {
   const facts = "n=%N_RECONNECTS% g=%GRACEFUL_DISCONNECT% ip=%VPN_IP_FOUR% user=%VPN_USER_ID% in=%line%";
   const cells = ["user", "admin"].flatMap((privilege) => [
-    ...["connect", "disconnect"].map((event) => ({ platform: "win", privilege, event })),
+    { platform: "win", privilege, event: "connect" },
+    { platform: "win", privilege, event: "disconnect" },
     { platform: "linux", privilege, event: "connect" },
   ]);
   await inParallel(cells, 2, async ({ platform, privilege, event }) => {
@@ -276,13 +262,8 @@ test("for a user who is no administrator the service brings both tunnels up, end
   await scriptsDone(killed, 2);
   await killed.kill();
   // What was the user's died with their agent; the administrator's is the service's.
-  await until(
-    "the administrator's script",
-    async () => (await readFile(record(), "utf8")).includes("admin disconnect"),
-    {
-      otherwise: started.output,
-    },
-  );
+  const ranAsAdministrator = async () => (await readFile(record(), "utf8")).includes("admin disconnect");
+  await until("the administrator's script", ranAsAdministrator, { otherwise: started.output });
   expect((await recorded()).at(-1)).toMatch(/^win admin disconnect: n=0 g=0 ip=10\.43\./);
   await until("the tunnel to go", async () => (await tunnelPrograms()).length === 0, { otherwise: started.output });
 

@@ -72,7 +72,7 @@ async function runOpenVpn(config: string, socket: Socket, say: (message: object)
   let port = "";
   const text = (await readFile(here(config), "utf8")).replace(
     /^management (\S+) (\S+) "(.*)"$/m,
-    (...[, at, to, file]) => {
+    (_line, at: string, to: string, file: string) => {
       port = to;
       return `management ${at} ${to} ${here(file.replaceAll("\\\\", "\\"))}`;
     },
