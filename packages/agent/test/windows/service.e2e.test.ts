@@ -18,7 +18,7 @@ let clients: string;
 
 beforeAll(async () => {
   wine = await openWine();
-  clients = await wine.bundle(resolve(import.meta.dirname, "service-clients.ts"));
+  clients = await wine.bundle(resolve(import.meta.dirname, "programs/service-clients.ts"));
   await writeOffer(wine.drive, scripts);
   service = await startService();
 });

@@ -52,7 +52,7 @@ test("asked to stop it runs first what is owed to whoever is connected, and is n
   await writeOffer(wine.drive, [connects, disconnects] as ClientScript[]);
   const word = await agent("trust", "--administrator", "--add", "C:\\office.ovpn", "--mode", "trust");
   expect(word).toMatchObject({ status: 0 });
-  const clients = await wine.bundle(join(import.meta.dirname, "service-clients.ts"));
+  const clients = await wine.bundle(join(import.meta.dirname, "programs/service-clients.ts"));
   const client = await wine.start(wine.node, [clients, "stays", "C:\\offer.json"]);
   const record = () => readFile(join(wine.drive, "record.txt"), "utf8").catch(() => "");
   await until("the connect script", async () => (await record()).startsWith("connect"), { otherwise: client.output });

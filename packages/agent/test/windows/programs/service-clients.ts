@@ -7,9 +7,9 @@ import { readFileSync } from "node:fs";
 import { createServer, type Socket } from "node:net";
 import { setTimeout as sleep } from "node:timers/promises";
 import { type Bundle, type ClientScript, type SigningKey, sha256, signBundle } from "@sallyport/protocol";
-import { failureOf } from "../../src/failure.ts";
-import { connectService, type ServiceClient } from "../../src/service/client.ts";
-import { connectToService } from "../../src/service/endpoint.ts";
+import { failureOf } from "../../../src/failure.ts";
+import { connectService, type ServiceClient } from "../../../src/service/client.ts";
+import { connectToService } from "../../../src/service/endpoint.ts";
 
 const pipe = "\\\\.\\pipe\\sallyport-agent";
 const ticket = "a-ticket-of-some-length_0123456789";
