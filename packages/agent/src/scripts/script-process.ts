@@ -46,14 +46,16 @@ export async function startScript(command: ScriptCommand): Promise<ScriptProcess
 async function startOnWindows(command: ScriptCommand): Promise<ScriptProcess> {
   const { program, commandLine = "", environment, temporary } = command;
   const readOutput = await consoleReader();
-  const { stdin, output, ended, terminate, release } = await startInJob({
-    ...{ program, commandLine, environment, directory: temporary },
-  });
+  const start = { program, commandLine, environment, directory: temporary };
+  const { stdin, output, ended, terminate, release } = await startInJob(start);
   return {
-    ...{ stdin, outputs: [output], release, readOutput },
+    stdin,
+    outputs: [output],
     exited: ended.then((status) => [status, null]),
     end: async () => terminate(),
     endAtExit: () => undefined,
+    release,
+    readOutput,
   };
 }
 
@@ -61,7 +63,9 @@ async function startOnUnix(command: ScriptCommand): Promise<ScriptProcess> {
   const { program, args, options, environment, temporary, directory, descriptor } = command;
   const child = await started(program, args, {
     ...options,
-    ...{ env: environment, cwd: temporary, detached: true },
+    env: environment,
+    cwd: temporary,
+    detached: true,
     stdio: ["pipe", "pipe", "pipe", ...(descriptor === undefined ? [] : [descriptor])],
   });
   const pid = child.pid as number;

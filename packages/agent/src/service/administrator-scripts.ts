@@ -62,8 +62,13 @@ export function openAdministratorScripts(terms: AdministratorTerms): Administrat
     const { bundle, server } = from;
     const outcome = await runScript(script, {
       connection: {
-        ...{ ipFour: facts.ipFour, ipSix: facts.ipSix, reconnects: facts.reconnects, graceful: facts.graceful },
-        ...{ userId: bundle.userId, profileId: bundle.profileId, server: server.name },
+        ipFour: facts.ipFour,
+        ipSix: facts.ipSix,
+        reconnects: facts.reconnects,
+        graceful: facts.graceful,
+        userId: bundle.userId,
+        profileId: bundle.profileId,
+        server: server.name,
       },
       account: await ownAccount(),
       session: undefined,
