@@ -6,6 +6,7 @@ const endToEnd = ["packages/*/test/**/*.e2e.test.ts", "packages/*/test/e2e/**/*.
 const integration = [
   "packages/*/test/runner/**/*.test.ts",
   "packages/agent/test/{python/**/*,posture/answer,scripts/run-script}.test.ts",
+  "packages/*/test/config/anything.test.ts",
   "packages/*/test/cli/{process,scripts-and-devices,typescript-scripts}.test.ts",
   "packages/*/test/drivers/openvpn/commands.test.ts",
   "packages/*/test/hooks/{killed,module}.test.ts",
