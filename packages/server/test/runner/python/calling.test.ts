@@ -1,7 +1,7 @@
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import type { ScriptHost } from "../../../src/runner/runner.ts";
 import { until } from "../../waiting.ts";
-import { account, callOf, type PythonScripts, pythonScripts, returned } from "./python-scripts.ts";
+import { account, callOf, type PythonScripts, pythonScripts, returned, scriptOf } from "./python-scripts.ts";
 
 let scripts: PythonScripts;
 beforeAll(async () => {
@@ -9,11 +9,7 @@ beforeAll(async () => {
 });
 afterAll(() => scripts[Symbol.asyncDispose]());
 
-/** A script whose post_auth has this body. */
-function script(body: string): Promise<ScriptHost> {
-  const indented = body.replaceAll(/^/gm, "    ");
-  return scripts.host({ text: `def post_auth(authcred, attributes, authret, info):\n${indented}\n` });
-}
+const script = (body: string): Promise<ScriptHost> => scripts.host({ text: scriptOf(body) });
 
 async function proplist(host: ScriptHost, call = callOf()): Promise<Record<string, string>> {
   const { value } = returned(await host.call(call));

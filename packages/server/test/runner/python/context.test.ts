@@ -1,7 +1,7 @@
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import type { DirectorySearch } from "../../../src/core/directory-search.ts";
 import type { ScriptHost } from "../../../src/runner/runner.ts";
-import { callOf, type PythonScripts, pythonScripts, returned } from "./python-scripts.ts";
+import { callOf, type PythonScripts, pythonScripts, returned, scriptOf } from "./python-scripts.ts";
 
 let scripts: PythonScripts;
 beforeAll(async () => {
@@ -9,11 +9,7 @@ beforeAll(async () => {
 });
 afterAll(() => scripts[Symbol.asyncDispose]());
 
-/** A script whose post_auth has this body. */
-function script(body: string): Promise<ScriptHost> {
-  const indented = body.replaceAll(/^/gm, "    ");
-  return scripts.host({ text: `def post_auth(authcred, attributes, authret, info):\n${indented}\n` });
-}
+const script = (body: string): Promise<ScriptHost> => scripts.host({ text: scriptOf(body) });
 
 describe("the directory", () => {
   const entry = { dn: "uid=alice,dc=example", attributes: { uid: ["alice"], memberOf: ["cn=a", "cn=b"] } };

@@ -58,6 +58,11 @@ export async function pythonScripts(options: Partial<PythonLoaderOptions> = {}):
   };
 }
 
+/** A script whose post_auth has this body. */
+export function scriptOf(body: string): string {
+  return `def post_auth(authcred, attributes, authret, info):\n${body.replaceAll(/^/gm, "    ")}\n`;
+}
+
 export function fixture(name: string): Promise<string> {
   return readFile(join(import.meta.dirname, "fixtures", `${name}.py`), "utf8");
 }
