@@ -1,6 +1,7 @@
 import { stat } from "node:fs/promises";
-import { dirname, isAbsolute, resolve } from "node:path";
+import { isAbsolute } from "node:path";
 import { ownPlatform } from "../machine/system.ts";
+import { whoElseCanChange } from "../machine/who-can-change.ts";
 import { faultOfPrograms } from "../windows/private-files.ts";
 
 /**
@@ -10,17 +11,14 @@ import { faultOfPrograms } from "../windows/private-files.ts";
 export async function unsafePrograms(prepath: string | undefined): Promise<string | undefined> {
   if (prepath === undefined || prepath === "") return undefined;
   if (ownPlatform() === "win") return await unsafeOnWindows(prepath);
-  const own = process.getuid?.();
   for (const directory of prepath.split(":")) {
     if (!isAbsolute(directory)) return `PREPATH names ${JSON.stringify(directory)}, which is no absolute path`;
-    for (let above = resolve(directory); ; above = dirname(above)) {
-      const facts = await stat(above).catch(() => undefined);
-      if (facts === undefined) return `PREPATH names ${above}, which is not there`;
-      const shared = (facts.mode & 0o022) !== 0 && !(above !== resolve(directory) && (facts.mode & 0o1000) !== 0);
-      if ((facts.uid !== 0 && facts.uid !== own) || shared)
-        return `PREPATH names ${above}, where others can put programs`;
-      if (above === dirname(above)) break;
-    }
+    const facts = await stat(directory).catch(() => undefined);
+    if (facts === undefined) return `PREPATH names ${directory}, which is not there`;
+    const changeable = await whoElseCanChange(directory, { uids: [0], groups: [] });
+    // On the way there a sticky directory is as good as one of root's alone; here anybody could put a program into it.
+    if (changeable !== undefined || (facts.mode & 0o022) !== 0)
+      return `PREPATH names ${directory}, where others can put programs: they can change ${changeable?.path ?? directory}`;
   }
   return undefined;
 }
