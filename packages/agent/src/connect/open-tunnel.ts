@@ -1,7 +1,7 @@
 import { join } from "node:path";
 import { AgentFailure } from "../failure.ts";
-import type { Platform } from "../interpreter/machine.ts";
 import type { Account } from "../machine/account.ts";
+import { rootWords } from "../machine/as-root.ts";
 import { believableNameServers, type NameServerSetting, type NameServers } from "../machine/name-servers.ts";
 import type { Places } from "../machine/places.ts";
 import { nameServersOf } from "../machine/set-name-servers.ts";
@@ -37,20 +37,15 @@ export type TunnelRequest = {
  */
 export async function openTunnel(request: TunnelRequest): Promise<Tunnel> {
   const { profile, account, service } = request;
-  if (!account.isRoot && service === undefined) throw notPermitted(ownPlatform());
+  if (!account.isRoot && service === undefined) {
+    const { root, become } = rootWords();
+    throw new AgentFailure(
+      "not-permitted",
+      `Only ${root} can bring a tunnel up.`,
+      `${become} Or have the machine's owner install its service (docs/agent-service.md).`,
+    );
+  }
   return profile.protocol === "openvpn" ? await openOpenVpn(request, profile) : await openWireGuard(request, profile);
-}
-
-function notPermitted(platform: Platform): AgentFailure {
-  const [who, how] =
-    platform === "win"
-      ? ["an administrator", "in a terminal opened with `Run as administrator`"]
-      : ["root", "with sudo"];
-  return new AgentFailure(
-    "not-permitted",
-    `Only ${who} can bring a tunnel up.`,
-    `Start it ${how}, or have the machine's owner install its service (docs/agent-service.md).`,
-  );
 }
 
 async function openOpenVpn(
@@ -106,12 +101,10 @@ async function openWireGuard(
   const { account, places, service, events, firstAnswerMs, silenceMs, log } = request;
   const device = account.isRoot
     ? await bringUpWireGuard({
-        ...{
-          profile: profile.wireguard,
-          base: join(places.directory, "wireguard"),
-          programsOf: request.programsOf,
-          log,
-        },
+        profile: profile.wireguard,
+        base: join(places.directory, "wireguard"),
+        programsOf: request.programsOf,
+        log,
       })
     : await (service as ServiceClient).startWireGuard(profile.text);
   const target = profile.agentConfig?.address ?? undefined;
