@@ -14,10 +14,6 @@ export async function accountName(uid: number): Promise<string | undefined> {
   return name !== "" && (await id("-u", name)) === `${uid}` ? name : undefined;
 }
 
-export async function accountExists(name: string): Promise<boolean> {
-  return (await accountNamed(name)) !== undefined;
-}
-
 /** An account's name as this system itself has it; undefined where there is none. */
 export async function accountNamed(name: string): Promise<string | undefined> {
   if (name === "") return undefined;
@@ -32,7 +28,7 @@ export function sameAccountName(one: string, other: string): boolean {
 
 /** Undefined where there is no account of that name. */
 export async function accountNumber(name: string): Promise<number | undefined> {
-  return (await accountExists(name)) ? Number(await id("-u", name)) : undefined;
+  return (await accountNamed(name)) === undefined ? undefined : Number(await id("-u", name));
 }
 
 /** What id(1) prints of an account, the same on Linux and macOS; empty where there is none. */

@@ -1,6 +1,6 @@
 import { userInfo } from "node:os";
 import { expect, test } from "vitest";
-import { accountExists, accountName } from "../../src/machine/account-name.ts";
+import { accountName, accountNamed } from "../../src/machine/account-name.ts";
 
 test("an account has a name by its number, and a number that is nobody's has none", async () => {
   expect(await accountName(0)).toBe("root");
@@ -19,5 +19,5 @@ test.each([
   ["0", false],
   ["root\n", false],
 ])("the account %j is there: %s", async (name, there) => {
-  expect(await accountExists(name)).toBe(there);
+  expect(await accountNamed(name)).toBe(there ? name : undefined);
 });
