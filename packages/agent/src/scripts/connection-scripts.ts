@@ -158,13 +158,41 @@ export class ConnectionScripts {
   }
 
   async #runEvent(event: ScriptEvent, connection: Connection, graceful: boolean): Promise<void> {
-    const { fetched, allowed, facts, reconnects } = connection;
-    const { config, administrator, tell, log } = this.#options;
+    const { fetched } = connection;
+    const { config, tell, log } = this.#options;
     if (fetched === undefined) return;
+    this.#running = true;
+    const scripts = fetched.bundle.scripts.filter((one) => one.event === event);
+    const reports = await this.#runAll(scripts, connection, { event, graceful }).finally(() => {
+      this.#running = false;
+    });
+    for (const report of reports) {
+      tell(wordsFor(report));
+      log(`${report.event} ${wordsFor(report)} (${report.sha256}, ${report.durationMs} ms)\n${report.output}`);
+    }
+    const token = fetched.bundle.report?.token;
+    if (token === undefined || reports.length === 0) return;
+    // The tunnel is gone by now: what the server is called inside of it leads nowhere.
+    const reached = event === "disconnect" ? { ...config, address: null } : config;
+    // One a request: the server takes no longer ones.
+    for (const report of reports) {
+      const unsent = await sendReports(reached, { token, reports: [report] }, this.#end.signal);
+      if (unsent === undefined) continue;
+      log(`the server was not told how scripts came out: ${unsent}`);
+      break;
+    }
+  }
+
+  async #runAll(
+    scripts: readonly ClientScript[],
+    connection: Connection,
+    { event, graceful }: { event: ScriptEvent; graceful: boolean },
+  ): Promise<ScriptReport[]> {
+    const { allowed, facts, reconnects } = connection;
+    const { administrator, tell } = this.#options;
     const reports: ScriptReport[] = [];
     let administratorsRan = false;
-    this.#running = true;
-    for (const script of fetched.bundle.scripts.filter((one) => one.event === event)) {
+    for (const script of scripts) {
       const decision = allowed.get(script) ?? { run: false, reason: "nobody agreed to it" };
       if (!decision.run) reports.push(refusalOf(script, decision.reason));
       else if (script.privilege === "user") reports.push(await this.#run(script, connection, graceful));
@@ -184,22 +212,7 @@ export class ConnectionScripts {
         else tell(`administrator scripts: ${ran?.message ?? "they did not end in time, and are not waited for"}`);
       }
     }
-    this.#running = false;
-    for (const report of reports) {
-      tell(wordsFor(report));
-      log(`${report.event} ${wordsFor(report)} (${report.sha256}, ${report.durationMs} ms)\n${report.output}`);
-    }
-    const token = fetched.bundle.report?.token;
-    if (token === undefined || reports.length === 0) return;
-    // The tunnel is gone by now: what the server is called inside of it leads nowhere.
-    const reached = event === "disconnect" ? { ...config, address: null } : config;
-    // One a request: the server takes no longer ones.
-    for (const report of reports) {
-      const unsent = await sendReports(reached, { token, reports: [report] }, this.#end.signal);
-      if (unsent === undefined) continue;
-      log(`the server was not told how scripts came out: ${unsent}`);
-      break;
-    }
+    return reports;
   }
 
   async #run(script: ClientScript, connection: Connection, graceful: boolean): Promise<ScriptReport> {
