@@ -1,5 +1,5 @@
 import { handleCalls, INVALID_HANDLE_VALUE, OPEN_EXISTING } from "./handles.ts";
-import { openedOnce, type SystemLibraries, WindowsError } from "./system-libraries.ts";
+import { openedOnce, type SystemLibraries } from "./system-libraries.ts";
 
 /** What Windows keeps of who may do what, as text (SDDL: owner and DACL). */
 export type Security = {
@@ -28,7 +28,7 @@ const ERROR_ALREADY_EXISTS = 183;
 
 export const windowsSecurity = openedOnce(open);
 
-async function open({ koffi, kernel32, advapi32, lastError }: SystemLibraries): Promise<Security> {
+async function open({ koffi, kernel32, advapi32, lastError, errorOf }: SystemLibraries): Promise<Security> {
   const handles = await handleCalls();
   const localFree = kernel32.func("void * __stdcall LocalFree(void *memory)");
   const createDirectory = kernel32.func("int __stdcall CreateDirectoryW(str16 path, void *attributes)");
@@ -45,7 +45,7 @@ async function open({ koffi, kernel32, advapi32, lastError }: SystemLibraries): 
   const textOf = (handle: number, type: number, what: number): string => {
     const descriptor: unknown[] = [null];
     const code: number = getSecurity(handle, type, what, null, null, null, null, descriptor);
-    if (code !== 0) throw new WindowsError("GetSecurityInfo", code, "");
+    if (code !== 0) throw errorOf("GetSecurityInfo", code);
     const text: unknown[] = [null];
     const length = [0];
     try {

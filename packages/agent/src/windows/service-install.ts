@@ -6,7 +6,7 @@ import { ownProgram } from "../service/own-program.ts";
 import { eventSource } from "./event-log.ts";
 import { faultOfPrograms } from "./private-files.ts";
 import { windowsServiceList } from "./service-list.ts";
-import { systemLibraries, WindowsError } from "./system-libraries.ts";
+import { systemLibraries } from "./system-libraries.ts";
 
 type InstallSurroundings = { machine: { directory: string }; print: (text: string) => void };
 
@@ -77,14 +77,14 @@ const REG_DWORD = 4;
 
 /** So that the event viewer shows our words alone: of a source without a file of messages it says that it knows none. */
 async function nameEvents(): Promise<void> {
-  const { advapi32 } = await systemLibraries();
+  const { advapi32, errorOf } = await systemLibraries();
   const set = advapi32.func(
     "int __stdcall RegSetKeyValueW(intptr_t key, str16 below, str16 name, uint32_t type, const void *value, uint32_t size)",
   );
   // Windows' own program for such events: its messages are the text that they come with.
   const messages = Buffer.from("%SystemRoot%\\System32\\EventCreate.exe\0", "utf16le");
   const code: number = set(HKEY_LOCAL_MACHINE, eventKey, "EventMessageFile", REG_EXPAND_SZ, messages, messages.length);
-  if (code !== 0) throw new WindowsError("RegSetKeyValueW", code, "");
+  if (code !== 0) throw errorOf("RegSetKeyValueW", code);
   const types = Buffer.from([7, 0, 0, 0]);
   set(HKEY_LOCAL_MACHINE, eventKey, "TypesSupported", REG_DWORD, types, types.length);
 }

@@ -7,6 +7,8 @@ export type SystemLibraries = {
   advapi32: LibraryHandle;
   /** Why the call just before failed, e.g. `Access is denied. (5)`; `call` names it. */
   lastError(call: string): WindowsError;
+  /** The same, of a call that gives its error as its result. */
+  errorOf(call: string, code: number): WindowsError;
 };
 
 /** What a call of Windows failed with; `code` as winerror.h numbers it. */
@@ -71,9 +73,7 @@ async function load(): Promise<SystemLibraries> {
     const length = formatMessage(0x12ff, null, code, 0, text, text.length / 2, null);
     return text.toString("utf16le", 0, length * 2).trim();
   };
-  const lastError = (call: string) => {
-    const code = getLastError();
-    return new WindowsError(call, code, wordsFor(code));
-  };
-  return { koffi, kernel32, advapi32: koffi.load("advapi32.dll"), lastError };
+  const errorOf = (call: string, code: number) => new WindowsError(call, code, wordsFor(code));
+  const lastError = (call: string) => errorOf(call, getLastError());
+  return { koffi, kernel32, advapi32: koffi.load("advapi32.dll"), lastError, errorOf };
 }
