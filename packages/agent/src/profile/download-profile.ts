@@ -8,7 +8,8 @@ import type { Answers } from "../tunnel/tunnel.ts";
 
 const mostBytes = 512 * 1024;
 const deadlineMs = 30_000;
-const mostQuestions = 5;
+/** As many as a server can be told to ask at most (its scripts.mostQuestions). */
+const mostQuestions = 100;
 /** Where Access Server, and what speaks as it does, hands out the client config of whoever signs in. */
 const usualPath = "/rest/GetUserlogin?tls-cryptv2=1&action=import";
 

@@ -89,6 +89,18 @@ test("the address of a server stands for where it hands out client configs; its 
   ]);
 });
 
+test("as many questions are asked as the server puts", async () => {
+  const replies = Array.from({ length: 10 }, (_, at) => `${at}`);
+  lines = ["pw", ...replies];
+  answer = (credentials) => {
+    if (credentials === "") return [401, refusal("AUTH_FAILED: no credentials (9007)")];
+    const answered = credentials === "alice:pw" ? 0 : Number(credentials.split("::").at(-1)) + 1;
+    return answered < replies.length ? [401, refusal(`CRV1:R,E:st-${answered}:YWxpY2U=:Next?`)] : [200, config];
+  };
+  expect((await load()).signedIn).toMatchObject({ password: "pw" });
+  expect(asked).toHaveLength(1 + replies.length);
+});
+
 test("another web server's password is not handed to the VPN", async () => {
   lines = ["pw"];
   answer = (credentials) => (credentials === "" ? [401, ""] : [200, config]);
