@@ -6,11 +6,9 @@ import { type Bundle, newSigningKey, type SignedBundle, signBundle } from "@sall
 import { afterEach, beforeEach, describe, expect, test } from "vitest";
 import { decide, type ScriptMode } from "../../src/consent/decide.ts";
 import { readConsent } from "../../src/consent/store.ts";
-import { ownAccount } from "../../src/machine/account.ts";
-import { ConnectionScripts } from "../../src/scripts/connection-scripts.ts";
+import type { ConnectionScripts } from "../../src/scripts/connection-scripts.ts";
 import { type PretendServer, pretendServer, script, ticket } from "./pretend-server.ts";
-
-const me = await ownAccount();
+import { facts, scriptsOf } from "./scripts-of.ts";
 
 let directory: string;
 let server: PretendServer;
@@ -32,17 +30,9 @@ type Changes = { mode?: ScriptMode; answers?: string[]; asked?: string[]; refuse
 function connectionScripts(changes: Changes = {}): ConnectionScripts {
   const { mode = "trust", answers, asked = [], refused, publicKeys } = changes;
   const config = { ...server.config, ...(publicKeys && { publicKeys }) };
-  return new ConnectionScripts({
+  return scriptsOf(server, directory, {
     config,
-    account: me,
     environment: { LD_PRELOAD: "/nowhere/evil.so", DISPLAY: ":7", PATH: "/nowhere", SECRET: "x" },
-    asksForTicket: false,
-    server: "vpn.example.org",
-    platform: "linux",
-    python: "auto",
-    base: join(directory, "scripts"),
-    connectDeadlineMs: 20_000,
-    disconnectDeadlineMs: 10_000,
     userScriptsRefused: refused,
     decide: (one, fetched) =>
       decide(one, fetched, {
@@ -56,14 +46,9 @@ function connectionScripts(changes: Changes = {}): ConnectionScripts {
             return answers.shift() ?? "";
           }),
       }),
-    remember: async () => undefined,
-    administrator: { missing: "no service here" },
     tell: (text) => told.push(text),
-    log: () => undefined,
   });
 }
-
-const facts = { ipFour: "10.42.0.9", ipSix: undefined, ticket };
 
 /** One connection from up to down, ended by the user. */
 async function once(scripts: ConnectionScripts, graceful = true): Promise<void> {

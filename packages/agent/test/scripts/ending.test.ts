@@ -7,12 +7,10 @@ import { join, resolve } from "node:path";
 import { setTimeout as wait } from "node:timers/promises";
 import { newSigningKey, sha256, signBundle } from "@sallyport/protocol";
 import { afterEach, beforeEach, expect, test } from "vitest";
-import { ownAccount } from "../../src/machine/account.ts";
-import { ConnectionScripts, type ConnectionScriptsOptions } from "../../src/scripts/connection-scripts.ts";
+import type { ConnectionScripts, ConnectionScriptsOptions } from "../../src/scripts/connection-scripts.ts";
 import { openAdministratorScripts } from "../../src/service/administrator-scripts.ts";
 import { type PretendServer, pretendServer, script, ticket } from "./pretend-server.ts";
-
-const me = await ownAccount();
+import { facts, scriptsOf } from "./scripts-of.ts";
 
 let directory: string;
 let server: PretendServer;
@@ -44,27 +42,13 @@ async function isGone(pid: number): Promise<void> {
 }
 
 function connectionScripts(administrator: ConnectionScriptsOptions["administrator"]): ConnectionScripts {
-  return new ConnectionScripts({
-    config: server.config,
-    account: me,
-    environment: {},
-    asksForTicket: false,
-    server: "vpn.example.org",
-    platform: "linux",
-    python: "auto",
-    base: join(directory, "scripts"),
+  return scriptsOf(server, directory, {
     connectDeadlineMs: longMs,
     disconnectDeadlineMs: longMs,
-    userScriptsRefused: undefined,
-    decide: async () => ({ run: true }),
-    remember: async () => undefined,
     administrator,
     tell: (text) => told.push(text),
-    log: () => undefined,
   });
 }
-
-const facts = { ipFour: "10.42.0.9", ipSix: undefined, ticket };
 
 test("a script that goes on and on is told of, and ended at once when the person is in a hurry", async () => {
   server.scripts = [script({ text: endlessText() })];
