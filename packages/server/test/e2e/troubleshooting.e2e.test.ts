@@ -13,9 +13,11 @@ let lab: Lab;
 let radius: Child;
 
 const script = `
-def post_auth(authcred, attributes, authret, info):
+def post_auth_cr(authcred, attributes, authret, info, crstate):
     if authcred['username'] == 'thrown':
         return authret['no such key']
+    if authcred['username'] == 'asked':
+        crstate.challenge_post_auth(authret, 'Again?')
     if authcred['username'] == 'barred':
         print('looked at', authcred['username'])
         authret['status'] = 1
@@ -38,7 +40,7 @@ while True:
 beforeAll(async () => {
   lab = await openLab({
     hookBody: '[ "$VPN_USER_ID" = vetoed ] && { echo "no contract"; exit 1; }; exit 0',
-    config: { lockOut: { failures: 2, windowMinutes: 15 } },
+    config: { lockOut: { failures: 2, windowMinutes: 15 }, scripts: { mostQuestions: 2 } },
   });
   await lab.daemon.start();
   radius = await startChild(inside(lab.network.server, ["python3", "-c", otherSecret]));
@@ -130,6 +132,12 @@ test("a script that says no", async () => {
   await lab.addUser("barred", password);
   await signIn("barred", password);
   await expectExplained("barred", "script-denied", /barred by the list[\s\S]*looked at barred/);
+});
+
+test("a script that never stops asking", async () => {
+  await lab.addUser("asked", password);
+  await signIn("asked", password, "yes", "yes");
+  await expectExplained("asked", "too-many-questions", /post-auth asked question 3 of one login/);
 });
 
 test("a hook's veto, with what it printed a command further", async () => {
